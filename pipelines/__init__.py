@@ -1,1 +1,1 @@
-"""What capabilities run. Empty, since a child that only opens a file imports it, too: see `capabilities`."""
+"""The code that runs capabilities. Empty, since a child that only opens a file also imports it: see `capabilities`."""

@@ -1,4 +1,4 @@
-"""Every capability of this installation: our own, of installed packages, of the settings, and remote ones."""
+"""Every capability of this installation: built in, from installed packages, from the settings, and remote ones."""
 
 from functools import lru_cache
 from importlib import import_module

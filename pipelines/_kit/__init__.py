@@ -1,1 +1,1 @@
-"""What capabilities share: graphs that run as jobs."""
+"""Shared by capabilities: graphs that run as jobs, tools, sandboxes and model adapters."""

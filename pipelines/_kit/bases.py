@@ -1,4 +1,4 @@
-"""Opening a knowledge base as a job: on behalf of its project, and with a model that fits the vectors in it."""
+"""Opens a knowledge base for a job: on behalf of its project, and with a model that fits the vectors in it."""
 
 from core.capability import JobContext
 from core.keys.principal import Principal
@@ -7,12 +7,12 @@ from core.kit.ids import KNOWLEDGE_BASE, decode
 from core.knowledge.records import KnowledgeBase
 from core.knowledge.service import KnowledgeService
 
-# A base names the space its vectors lie in; several builds of one model share a space.
+# A base names the space of its vectors; several builds of one model share a space.
 _BUILDS = {"local/minilm-l6-v2": frozenset({"local/all-MiniLM-L6-v2-int8"})}
 
 
 def principal_of(ctx: JobContext) -> Principal:
-    """The job's project. What the job may do there, `JobContext.require` says."""
+    """The job's project. `JobContext.require` decides what the job may do there."""
     return Principal(ctx.organization_id, ctx.project_id, None, frozenset())
 
 
@@ -23,11 +23,12 @@ def open_base(
     embedding_model: str,
     scope: str = "knowledge:read",
 ) -> KnowledgeBase:
-    """The base of that API id, for what `scope` allows. The job's class becomes the base's, if that is higher.
+    """The base with that API id, for what `scope` allows. The job's class becomes the base's, if that is higher.
 
-    Call it outside of a transaction: the class is written in one of its own.
+    Call it outside of a transaction: the class is written in a transaction of its own.
 
-    Raises `CapabilityFailure` when it is gone or was embedded with another model, and when the caller lacks the scope.
+    Raises `CapabilityFailure` when the base is gone or was embedded with another model, and when the caller lacks the
+    scope.
     """
     ctx.require(scope)
     try:

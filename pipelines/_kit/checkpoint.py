@@ -1,8 +1,8 @@
 """LangGraph's checkpoints in the job's own store, so that the next attempt continues after the last finished step.
 
-State is written as msgpack by LangGraph's serializer, without pickle, and read back with its strict allowlist: whoever
-can write to the database gets no code to run here. A type outside the allowlist comes back as its plain data, so graphs
-keep plain data in their state.
+State is written as msgpack by LangGraph's serializer, without pickle, and read back with its strict allowlist, so write
+access to the database does not lead to code execution here. A type outside the allowlist comes back as its plain data,
+so graphs keep plain data in their state.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,9 +31,9 @@ _PATH_MARK = " "
 class JobCheckpointSaver(BaseCheckpointSaver[int]):
     """A `BaseCheckpointSaver` over the `CheckpointStore` of one job; every thread id means this job.
 
-    What the store raises passes through, `core.capability.LeaseLost` included. Checkpoints are deleted by the platform
-    when the job ends, so the methods that delete or copy threads are not offered. `is_empty` says that nothing was
-    stored yet, which saves asking.
+    Errors of the store pass through, `core.capability.LeaseLost` included. Checkpoints are deleted by the platform when
+    the job ends, so the methods that delete or copy threads are not offered. `is_empty` means that nothing was stored
+    yet, which saves a query.
     """
 
     def __init__(self, store: CheckpointStore, *, is_empty: bool = False) -> None:
@@ -80,7 +80,7 @@ class JobCheckpointSaver(BaseCheckpointSaver[int]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,  # noqa: ARG002 - every checkpoint is stored whole
     ) -> RunnableConfig:
-        """Keep a checkpoint; returns the config that names it. Raises `core.capability.LeaseLost`."""
+        """Store a checkpoint; returns the config that names it. Raises `core.capability.LeaseLost`."""
         where = _configurable(config)
         self._is_empty = False
         kind, body = self._dump(checkpoint)
@@ -100,7 +100,7 @@ class JobCheckpointSaver(BaseCheckpointSaver[int]):
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Keep what one task of a step wrote, until the step's checkpoint. Raises `core.capability.LeaseLost`."""
+        """Store the writes of one task of a step until the step's checkpoint. Raises `core.capability.LeaseLost`."""
         where = _configurable(config)
         lines: list[tuple[int, str, str, bytes]] = []
         for index, (channel, value) in enumerate(writes):
@@ -113,7 +113,7 @@ class JobCheckpointSaver(BaseCheckpointSaver[int]):
         try:
             return self.serde.dumps_typed(value)
         except (TypeError, ValueError) as error:
-            # Integers above 64 bits and foreign types; the next attempt would come to the same end, and pay again.
+            # Integers above 64 bits and foreign types; the next attempt would fail in the same way, and pay again.
             raise Unstorable(f"the state of a step cannot be stored ({type(error).__name__})") from error
 
     def _read(self, stored: StoredCheckpoint, thread_id: str | None) -> CheckpointTuple:

@@ -1,18 +1,18 @@
-"""Imports CrewAI so that it asks nobody, reports to nobody, and keeps nothing outside a folder of this process.
+"""Imports CrewAI without prompts, telemetry, or files outside a folder of this process.
 
-While it is imported it makes a key for its accounts below the user's home, which in a container nobody may write to.
+On import it creates a key for its accounts below the user's home, which is not writable in a container.
 """
 
 import os
 
 from core.kit.scratch import process_folder
 
-# Before the import: otherwise it asks for its version and reports to its makers, and waits for both.
+# Before the import: otherwise CrewAI checks its version and sends telemetry, and waits for both.
 os.environ.setdefault("CREWAI_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("CREWAI_DISABLE_TRACKING", "true")
 os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
 os.environ.setdefault("CREWAI_DISABLE_VERSION_CHECK", "true")
-# An absolute path also keeps it from naming a folder in the user's data directory after the working directory.
+# An absolute path also keeps CrewAI from naming a folder in the user's data directory after the working directory.
 os.environ["CREWAI_STORAGE_DIR"] = str(process_folder() / "crewai")
 
 _home = os.environ.get("HOME")

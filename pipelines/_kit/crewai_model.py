@@ -1,10 +1,10 @@
 """A CrewAI language model over the gateway. Importing it takes seconds and 240 MB: only a crew's own module may.
 
-What can go wrong behind the gateway leaves the crew as a BaseException: CrewAI tries an Exception again at three
-places, and each of them would multiply the retries that the gateway has made already. `run_crew` turns it back.
+A failure of the gateway leaves the crew as a BaseException: CrewAI retries an Exception in three places, and each of
+them would multiply the retries that the gateway has already made. `run_crew` turns it back.
 
 CrewAI keeps the tasks and outputs of every crew in an SQLite file, for its command ``crewai replay``; `JobCrew` keeps
-nothing. What CrewAI may still write goes to a folder of this process (`core.kit.scratch`).
+nothing. Anything CrewAI may still write goes to a folder of this process (`core.kit.scratch`).
 """
 
 import json
@@ -51,13 +51,13 @@ def _lock(name: str, *, timeout: float = 120.0) -> Iterator[None]:
         _locks[name].release()
 
 
-# CrewAI would lock what it shares with other processes in our Redis, outside our prefix, or by files in the shared
+# CrewAI would lock resources it shares with other processes in our Redis, outside our prefix, or by files in the shared
 # temp folder. Nothing is shared here.
 set_lock_backend(_lock)
 
 
 class _KeepsNothing(TaskOutputStorageHandler):
-    """Where a crew's outputs would be stored for a replay. Durability is the job's: a new attempt begins again."""
+    """Replaces the store of a crew's outputs for a replay. The job is the durable part: a new attempt starts over."""
 
     def __init__(self) -> None:
         pass
@@ -84,7 +84,7 @@ class JobCrew(Crew):
 
 @crewai_event_bus.on(ToolUsageFinishedEvent)
 def _write_tool_span(_: Any, event: ToolUsageFinishedEvent) -> None:
-    """A span of a tool that an agent has used, below the agent's, in whose context this runs."""
+    """Write the span of a tool that an agent has used, below the agent's span, in whose context this runs."""
     record_span(
         f"{Operation.EXECUTE_TOOL} {event.tool_name}",
         parent=trace.get_current_span().get_span_context(),
@@ -100,14 +100,14 @@ def _write_tool_span(_: Any, event: ToolUsageFinishedEvent) -> None:
 
 
 class JobAgent(Agent):
-    """An agent whose every task is a span, below which its model calls stand.
+    """An agent whose every task is a span, the parent of its model calls.
 
-    CrewAI's events would say the same from other threads, where nothing can stand below them.
+    CrewAI's events carry the same facts but come from other threads, where nothing can be nested below them.
     """
 
     def execute_task(self, task: Task, context: str | None = None, tools: list[BaseTool] | None = None) -> Any:
         """Carry out a task."""
-        # As it was written: what a crew's inputs fill into it belongs to the job.
+        # As it was written: the values that a crew's inputs fill in belong to the job.
         role = self._original_role or self.role
         with span(
             f"{Operation.INVOKE_AGENT} {role}",
@@ -121,7 +121,7 @@ class JobAgent(Agent):
 
 
 class CallFailed(JobInterrupted):
-    """Carries a failure of the gateway out of a crew, past everything that would try it again."""
+    """Carries a failure of the gateway out of a crew, past everything that would retry it."""
 
     def __init__(self, failure: CapabilityFailure) -> None:
         super().__init__(str(failure))
@@ -131,8 +131,8 @@ class CallFailed(JobInterrupted):
 class GatewayLLM(BaseLLM):
     """The model called `model` (an alias or a name) for one agent of one run.
 
-    Give each agent its own: CrewAI counts the tokens of a shared one twice. Its counts are for its own reports; what is
-    paid is metered by the gateway. `on_text` hears every piece of text, for example ``ctx.delta``.
+    Create one per agent: CrewAI counts the tokens of a shared one twice. Its counts are only for its own reports; the
+    gateway meters what is paid. `on_text` receives every piece of text, for example ``ctx.delta``.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, populate_by_name=True)
@@ -155,9 +155,9 @@ class GatewayLLM(BaseLLM):
         from_agent: Any = None,
         response_model: type[BaseModel] | None = None,
     ) -> Any:
-        """Answer with text, with an object of `response_model`, or with the tool calls that the model asked for.
+        """Answer with text, with an object of `response_model`, or with the tool calls that the model requested.
 
-        Raises `CallFailed` for what the gateway could not do, and passes on what ends the job.
+        Raises `CallFailed` for failures of the gateway, and passes on exceptions that end the job.
         """
         request = self._request(messages, tools, response_model)
         with llm_call_context():
@@ -193,7 +193,7 @@ class GatewayLLM(BaseLLM):
         return True
 
     def get_context_window_size(self) -> int:
-        """How many tokens CrewAI may fill before it summarises."""
+        """How many tokens CrewAI may fill before it summarizes."""
         return self.context_window
 
     def _ask(self, request: ChatRequest) -> tuple[str, list[dict[str, Any]]]:
@@ -250,9 +250,9 @@ class GatewayLLM(BaseLLM):
 
 
 def run_crew(crew: JobCrew, inputs: Mapping[str, Any] | None = None) -> Any:
-    """``crew.kickoff(inputs)``.
+    """Run ``crew.kickoff(inputs)``.
 
-    Raises the gateway's failures as they are (`CapabilityFailure`), and `TypeError` for a crew that stores its outputs.
+    Raises the gateway's failures unchanged (`CapabilityFailure`), and `TypeError` for a crew that stores its outputs.
     """
     if not isinstance(crew, JobCrew):
         raise TypeError("make this crew with pipelines._kit.crewai_model.JobCrew: crewai.Crew writes payloads to disk")

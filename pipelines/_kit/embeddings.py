@@ -1,4 +1,4 @@
-"""LangChain embeddings over the gateway, for vector stores and retrievers that want their own."""
+"""LangChain embeddings over the gateway, for vector stores and retrievers that require them."""
 
 from langchain_core.embeddings import Embeddings
 

@@ -1,10 +1,10 @@
-"""The figures that a text names, in one spelling, so that a claim can be held against its source."""
+"""The figures in a text, in one spelling, so that a claim can be compared with its source."""
 
 import re
 from collections.abc import Iterable
 
 _FIGURE = re.compile(r"\d+(?:[.,:]\d+)*")
-# Alone without "one", which more often is a pronoun.
+# Without "one" by itself, which more often is a pronoun.
 _UNITS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
 _WORDS = {word: number for number, word in enumerate(f"{_UNITS} eighteen nineteen".split(), start=1)}
 _TENS = {
@@ -22,9 +22,9 @@ _MONTH = re.compile(
 
 
 def missing_figures(text: str, held: Iterable[str]) -> list[str]:
-    """The figures of `text` that stand in none of `held`, each once, as `text` writes them.
+    """The figures of `text` that occur in none of `held`, each once, as `text` writes them.
 
-    The name of a month in a source holds its number, since a claim may write the date in another form.
+    The name of a month in a source counts as its number, since a claim may write the date in another form.
     """
     known = {_plain(figure) for source in held for figure in _figures(_MONTH.sub(_number_of_month, source))}
     return list(dict.fromkeys(figure for figure in _figures(text) if _plain(figure) not in known))

@@ -21,7 +21,7 @@ from pipelines._kit.checkpoint import JobCheckpointSaver
 Payload = TypeVar("Payload", bound=BaseModel)
 Output = TypeVar("Output", bound=BaseModel)
 
-# LangGraph stops a graph after so many steps. A job is bounded by its deadline instead.
+# LangGraph stops a graph after a number of steps. A job is bounded by its deadline instead.
 _STEPS_MAX = 1_000_000
 
 
@@ -37,16 +37,16 @@ Graph = StateGraph[Any, RunContext, Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """Where a job of an earlier graph version goes on in this one: as if node `after` had just left `state` behind.
+    """Where a job of an earlier graph version resumes in this one: as if node `after` had just left `state` behind.
 
-    `after` is `langgraph.graph.START` for a job that begins with the first node.
+    `after` is `langgraph.graph.START` for a job that starts with the first node.
     """
 
     state: Mapping[str, Any]
     after: str
 
 
-# From the state of an earlier version, and the nodes that finished last there: several if they ran in parallel, `START`
+# From the state of an earlier version and the nodes that finished last there: several if they ran in parallel, `START`
 # when none has finished.
 Migration = Callable[[Mapping[str, Any], Sequence[str]], Continuation]
 
@@ -65,7 +65,7 @@ def add_step(
 ) -> None:
     """Add a node that runs ``function(state, ctx)`` as a step of the job and updates the state with its result.
 
-    `step` is what the job calls it, by default `name`; unlike a node's name it may hold a colon.
+    `step` is its name in the job, by default `name`; unlike a node's name it may hold a colon.
     """
 
     def node(state: Any, runtime: Runtime[RunContext]) -> Mapping[str, Any]:
@@ -95,22 +95,22 @@ class GraphRunner(Generic[Payload, Output]):
         self._finish = finish
 
     def run(self, ctx: JobContext, payload: Payload) -> Output:
-        """Run or continue the graph. What a node raises passes through unchanged, `JobInterrupted` included."""
+        """Run or continue the graph. Exceptions of a node pass through unchanged, `JobInterrupted` included."""
         ctx.check()
         saver = JobCheckpointSaver(ctx.checkpoints(), is_empty=ctx.attempt == 1)
         config: RunnableConfig = {**_thread(str(ctx.job_id)), "recursion_limit": _STEPS_MAX}
         resumes = saver.get_tuple(config) is not None
-        # Prompts and documents must not leave for a tracing service because a variable happens to be set.
+        # Prompts and documents must not be sent to a tracing service because a variable happens to be set.
         with tracing_context(enabled=False):
-            # Durable before the next node begins: a paid call is never repeated because its checkpoint was still on
-            # its way. The copy shares the compiled nodes.
+            # Durable before the next node starts, so that a paid call is never repeated because its checkpoint was not
+            # yet written. The copy shares the compiled nodes.
             state = self._graph.copy({"checkpointer": saver}).invoke(
                 None if resumes else dict(self._begin(payload)), config, context=RunContext(ctx), durability="sync"
             )
         return self._finish(state)
 
     def migrate(self, migration: Migration, old: CheckpointStore, new: CheckpointStore) -> None:
-        """See `core.capability.Migrating`. What had finished of a step of parallel nodes that had not, runs again."""
+        """See `core.capability.Migrating`. Finished nodes of an unfinished parallel step run again."""
         config = _thread("migrated")
         found = JobCheckpointSaver(old).get_tuple(config)
         if found is None or START not in found.checkpoint["versions_seen"]:
@@ -133,7 +133,7 @@ def _is_internal(channel: str) -> bool:
 
 
 def _finished_last(checkpoint: Checkpoint) -> list[str]:
-    """The nodes of the last finished step: what they had been triggered by is the newest that any node has seen."""
+    """The nodes of the last finished step: the versions that triggered them are the newest that any node has seen."""
     seen = {node: max(versions.values()) for node, versions in checkpoint["versions_seen"].items() if versions}
     newest = max(seen.values())
     return sorted(node for node, version in seen.items() if version == newest)

@@ -1,4 +1,4 @@
-"""What the adapters ask of the gateway: the models of one running job, metered to it and ended with it."""
+"""The gateway as the adapters use it: the models of one running job, metered to it and ended with it."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class JobModels(Protocol):
-    """``gateway.for_job(ctx)``. `name` is an alias or a model's name; unknown ones are refused."""
+    """The interface of ``gateway.for_job(ctx)``. `name` is an alias or a model's name; unknown ones are refused."""
 
     def chat(self, name: str, request: ChatRequest) -> AbstractContextManager[ChatStream]:
-        """Begin to answer. Leaving the block ends the provider's stream and settles the call."""
+        """Start an answer. Leaving the block ends the provider's stream and settles the call."""
 
     def embed(self, name: str, texts: Sequence[str]) -> "NDArray[Any]":
         """Texts to an array of shape (texts, dimensions)."""

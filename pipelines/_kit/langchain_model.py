@@ -1,4 +1,4 @@
-"""A LangChain chat model over the gateway: every framework built on LangChain passes the one door to the models."""
+"""A LangChain chat model over the gateway, so that every framework built on LangChain uses the gateway."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,8 +35,8 @@ class GatewayChatModel(BaseChatModel):
     """The model called `model` (an alias or a name) for one run of one job.
 
     Streams, with usage on the last chunk; binds tools; structured output by the provider's own JSON Schema mode.
-    `on_text` hears every piece of text, for example ``ctx.delta``. There is no asynchronous path of its own: LangChain
-    runs the synchronous one in a thread.
+    `on_text` receives every piece of text, for example ``ctx.delta``. It has no asynchronous path: LangChain runs the
+    synchronous one in a thread.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -64,7 +64,7 @@ class GatewayChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """The model with tools that it may call. `tool_choice`: ``auto``, ``none``, ``any`` or a tool's name."""
-        # What LangChain adds for its own tracing is no argument of a call.
+        # Values that LangChain adds for its own tracing are no arguments of a call.
         kept = {name: value for name, value in kwargs.items() if name in {"stop", "max_output_tokens", "temperature"}}
         return self.bind(
             tools=[convert_to_openai_tool(tool) for tool in tools],

@@ -1,6 +1,6 @@
-"""Prompts are files beside the capability; a result records the digest of the ones that made it.
+"""Prompts are files beside the capability; a result records the digests of those that were used.
 
-The registry may put another text in a file's place: a model version's own, or the organisation's.
+The registry may replace a file's text with that of a model version or of the organization.
 """
 
 from collections.abc import Iterator
@@ -35,11 +35,11 @@ class ChoosesPrompts(Protocol):
     """The part of `core.gateway.calls.JobModels` that is used here."""
 
     def prompt(self, name: str, model: ResolvedModel) -> ChosenPrompt | None:
-        """What the registry puts in the place of the file, when `model` reads it."""
+        """The registry's replacement for the file when `model` reads it."""
 
 
 def choose_prompt(models: ChoosesPrompts, model: ResolvedModel, package: str, name: str) -> Prompt:
-    """The prompt that `model` is to read for this job: what the registry puts in the place of the file, or the file.
+    """The prompt that `model` reads for this job: the registry's replacement for the file, or the file.
 
     Raises `core.registry.prompts.book.PromptUnknown` when the model's version or an experiment's arm names a version of
     the prompt that does not exist.
@@ -49,12 +49,12 @@ def choose_prompt(models: ChoosesPrompts, model: ResolvedModel, package: str, na
 
 
 def registered_name(package: str, name: str) -> str:
-    """What the registry calls a package's prompt: ``knowledge/answer``."""
+    """The registry's name for a package's prompt: ``knowledge/answer``."""
     return f"{package.rpartition('.')[2]}/{name}"
 
 
 def packaged_prompts() -> Iterator[tuple[str, str]]:
-    """Name and text of every prompt file of the capabilities that are installed, by name."""
+    """The name and text of every prompt file of the installed capabilities, by name."""
     from pipelines.registry import manifests
 
     packages = {manifest.entry.partition(":")[0].rpartition(".")[0] for manifest in manifests().values()}

@@ -1,8 +1,8 @@
-r"""Whether a quote stands in a text, word for word.
+r"""Finds whether a quote occurs in a text, word for word.
 
 White space is compared as one space and typographic marks as their plain forms, because models write ``'`` for
-``\u2019`` and break lines elsewhere. Letters, digits, case and punctuation must agree. What is reported is a span of
-the text itself, so the quote shown is always the document's own wording.
+``\u2019`` and break lines elsewhere. Letters, digits, case and punctuation must agree. The result is a span of the text
+itself, so the quote shown is always the document's own wording.
 """
 
 import re
@@ -10,7 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
 
-# One character for one, so that spans keep their meaning.
+# One character for one, so that spans stay valid.
 _PLAIN = str.maketrans(
     {
         **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u00b4\u0060", "'"),
@@ -23,7 +23,7 @@ _WORD = re.compile(r"\w+")
 _PIECE = re.compile(r"\S+")
 _INSIDE_BEFORE = re.compile(r"(?:\w|\d[.,])$")
 _INSIDE_AFTER = re.compile(r"\w|[.,]\d")
-# One word stands in almost any text and proves nothing.
+# One word occurs in almost any text and proves nothing.
 _WORDS_LEAST = 2
 
 
@@ -36,7 +36,7 @@ class Span:
 
 
 def find_quote(text: str, quote: str) -> Span | None:
-    """Where `quote` first stands in `text` as whole words; None when it does not, or is a single word.
+    """Where `quote` first occurs in `text` as whole words; None when it does not, or is a single word.
 
     Quotation marks and white space around `quote` are ignored.
     """
@@ -51,7 +51,7 @@ def find_quote(text: str, quote: str) -> Span | None:
     starts = list(accumulate((len(word.group()) + 1 for word in words), initial=0))
 
     def place(at: int) -> int:
-        """Where the character at `at` of the line stands in the text."""
+        """The offset in the text of the character at `at` of the line."""
         number = bisect_right(starts, at) - 1
         return words[number].start() + at - starts[number]
 
@@ -59,9 +59,9 @@ def find_quote(text: str, quote: str) -> Span | None:
 
 
 def _find_whole(line: str, wanted: str) -> int | None:
-    """Where `wanted` first stands. Half a word is another word, and half a number another number: 12 is not in 12.50.
+    """Where `wanted` first occurs. Half a word is another word, and half a number another number: 12 is not in 12.50.
 
-    Searched as a string, since an expression takes the product of both lengths for words that repeat.
+    Searched as a string, since a regular expression takes the product of both lengths for words that repeat.
     """
     start = line.find(wanted)
     while start >= 0:

@@ -1,4 +1,4 @@
-"""What the jobs of one worker process share: guard, model gateway and blob store, opened on first use."""
+"""Shared by the jobs of one worker process: guard, model gateway and blob store, opened on first use."""
 
 import os
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ _opening = Lock()
 
 
 def get_guard() -> Guard:
-    """The guard of this process, opened anew after a fork."""
+    """The guard of this process, reopened after a fork."""
     with _opening:
         return _open_guard(os.getpid())
 
 
 def get_gateway() -> Gateway:
-    """The gateway of this process, opened anew after a fork: models and connections do not survive one."""
+    """The gateway of this process, reopened after a fork: models and connections do not survive one."""
     with _opening:
         return _open_gateway(os.getpid())
 
 
 def get_blob_store() -> BlobStore:
-    """The blob store of this process, opened anew after a fork."""
+    """The blob store of this process, reopened after a fork."""
     with _opening:
         return _open_blob_store(os.getpid())
 
@@ -42,7 +42,7 @@ def _open_guard(_process_id: int) -> Guard:
 
 
 def _embed(texts: Sequence[str]) -> "NDArray[np.float32]":
-    """The embedded model, which is loaded at the first call."""
+    """Embed with the embedded model, which is loaded at the first call."""
     from core.gateway.embeddings.minilm import load_minilm
 
     return load_minilm().embed(texts)

@@ -1,4 +1,4 @@
-"""Tools and messages in OpenAI's form, in which both agent frameworks write them, as the gateway's types."""
+"""Converts tools and messages from OpenAI's form, which both agent frameworks use, to the gateway's types."""
 
 import base64
 import binascii
@@ -53,7 +53,7 @@ def _read_block(block: Any) -> Part | None:
     if kind == "image" and block.get("base64"):
         return Image(block["mime_type"], _decode(block["base64"]))
     if kind in {"tool_use", "tool_call", "tool_call_chunk"}:
-        # The message says the same in its own field for tool calls.
+        # The message carries the tool calls in a field of their own.
         return None
     raise CapabilityFailure(f"a message holds a block of type {kind!r}, which is not read", code="block_unknown")
 
@@ -61,7 +61,7 @@ def _read_block(block: Any) -> Part | None:
 def _read_address(address: str) -> Image:
     head, found, data = address.partition(";base64,")
     if not found or not head.startswith("data:"):
-        # The provider would fetch it, past every rule about where data may go.
+        # The provider would fetch it, bypassing every rule about where data may go.
         raise CapabilityFailure("a picture must be given as its bytes, not as an address", code="image_not_inline")
     return Image(head.removeprefix("data:"), _decode(data))
 

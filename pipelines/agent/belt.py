@@ -1,4 +1,4 @@
-"""The operator's operations as tools of a model, and its calls of them under the rules of the tool box."""
+"""The operator's operations as tools of a model, which calls them under the rules of the tool box."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -31,13 +31,13 @@ _UNDO_SPEC = ToolSpec(
 )
 _ANSWER_MAX_CHARACTERS = 20_000
 _ASKED_AGAIN_MAX = 10
-# The job ends: there is no one left to act for.
+# The job ends: no one is left to act for.
 _FINAL = frozenset({"key_revoked", "not_a_member"})
 
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """What came of a call: `text` is what the model reads of it, `words` are the user's that asked for it."""
+    """The outcome of a call: `text` is what the model reads of it, `words` are the user's words that requested it."""
 
     text: str
     outcome: ToolOutcome | None = None
@@ -46,7 +46,7 @@ class Came:
 
 
 class _NotCalledError(Exception):
-    """Nothing was called, and the model is told why."""
+    """Nothing was called, and the model is given the reason."""
 
 
 class Belt:
@@ -72,9 +72,9 @@ class Belt:
         self._timeout_seconds = timeout_seconds
 
     def carry_out(self, name: str, written: str, call: str) -> Came:
-        """What came of the call `name` with the arguments that the model wrote.
+        """The outcome of the call `name` with the arguments that the model wrote.
 
-        Raises what may be tried again, and `core.capability.JobSuspended` while a person is asked.
+        Raises retryable failures, and `core.capability.JobSuspended` while a person is asked.
         """
         try:
             arguments = _read(written)
@@ -108,7 +108,7 @@ class Belt:
         return self._policies[name]
 
     def _require_request(self, words: str) -> None:
-        """Nothing with an effect without the user's own words, letter by letter."""
+        """Refuse a call with an effect that the user's own words do not request, letter by letter."""
         if not words or " ".join(words.split()) not in " ".join(self._own.split()):
             raise _NotCalledError(f"{WORDS} do not stand in the user's newest message: ask the user first")
 
@@ -168,7 +168,7 @@ class Belt:
 def specs(
     policies: Sequence[ToolPolicy], offered: Mapping[str, Mapping[str, OfferedTool]], *, acts: bool
 ) -> list[ToolSpec]:
-    """The tools as a model is shown them, by what their servers (`offered`, by name) list; others are left out."""
+    """The tools as a model is shown them, as their servers list them (`offered`, by name); others are left out."""
     found = []
     for policy in policies:
         tool = offered.get(policy.server.name, {}).get(policy.tool)

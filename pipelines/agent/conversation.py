@@ -1,4 +1,4 @@
-"""The conversation as a graph's state keeps it, and as the gateway is asked."""
+"""The conversation as a graph's state holds it, and as it is sent to the gateway."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from core.kit.errors import CapabilityFailure
 
 Entry = dict[str, Any]
 _MAX_TOKENS = 4096
-# What mail programs put before what others wrote.
+# How mail programs introduce quoted text of others.
 _QUOTED_LINE = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
 
 
@@ -21,23 +21,23 @@ def user(text: str) -> Entry:
 
 
 def agent(text: str, calls: Sequence[Mapping[str, str]] = ()) -> Entry:
-    """What the model said, with the tools that it wants called: ``id``, ``name`` and ``arguments`` as it wrote them."""
+    """The model's message, with the tool calls it requests: ``id``, ``name`` and ``arguments`` as it wrote them."""
     return {"role": "agent", "text": text, "calls": [dict(call) for call in calls]}
 
 
 def answered(call_id: str, text: str, *, is_error: bool = False) -> Entry:
-    """What a call came to."""
+    """The outcome of a call."""
     return {"role": "tool", "call_id": call_id, "text": text, "is_error": is_error}
 
 
 def own_words(entries: Sequence[Entry]) -> str:
-    """The user's newest message, without what it quotes of others."""
+    """The user's newest message, without quotations of others."""
     newest = next((entry["text"] for entry in reversed(entries) if entry["role"] == "user"), "")
     return _QUOTED_LINE.sub("", newest)
 
 
 def ask_model(models: JobModels, system: str, entries: Sequence[Entry], tools: Sequence[ToolSpec]) -> Entry:
-    """What the bound model says next. Raises `CapabilityFailure`: ``model_without_tools``, and the gateway's own."""
+    """The bound model's next message. Raises `CapabilityFailure`: ``model_without_tools``, and those of the gateway."""
     if Ability.TOOLS not in models.resolve(CHAT).abilities:
         raise CapabilityFailure(
             "agent.run needs a bound model that calls tools, and the default model does not", code="model_without_tools"

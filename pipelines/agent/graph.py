@@ -2,7 +2,7 @@
 
 think → act (once per call) → think … → listen → think …
 
-A node that has finished is never run again: the model is not asked twice for the same step, and an effect is not
+A node that has finished is never run again: the model is not called twice for the same step, and an effect is not
 carried out twice. `listen` waits for the user's next message, for days if need be, without holding a worker.
 """
 
@@ -35,12 +35,12 @@ _CUT_OFF = "I could not finish this. A colleague will look at it."
 
 
 class RunState(TypedDict, total=False):
-    """What is kept between steps. Plain data: a new attempt reads it back."""
+    """The state between steps. Plain data: a new attempt reads it back."""
 
     asked: dict[str, Any]
     entries: list[Entry]
     pending: list[dict[str, str]]
-    # Outcomes of all calls, those that only read among them, and the words that asked for those with an effect.
+    # Outcomes of all calls, those that only read included, and the words that requested those with an effect.
     calls: list[dict[str, Any]]
     words: dict[str, str]
     undone: list[str]
@@ -77,7 +77,7 @@ class Agent:
         return graph
 
     def _think(self, state: RunState, ctx: JobContext) -> Mapping[str, Any]:
-        """Ask the model what comes next."""
+        """Ask the model for the next step."""
         asked, models, steps = state["asked"], self._models.for_job(ctx), state["steps"]
         if steps >= asked["max_steps"]:
             return {"entries": [*state["entries"], conversation.agent(_CUT_OFF)], "stopped": "max_steps"}
@@ -100,7 +100,7 @@ class Agent:
         }
 
     def _act(self, state: RunState, ctx: JobContext) -> Mapping[str, Any]:
-        """Make the next call that the model wants."""
+        """Make the next call that the model requested."""
         asked, pending = state["asked"], state["pending"]
         wanted, number = pending[0], len(state["entries"])
         belt = Belt(

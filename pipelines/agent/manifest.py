@@ -1,4 +1,4 @@
-"""What the agent folder offers."""
+"""The capabilities of the agent folder."""
 
 from core.capability import Manifest
 from pipelines.agent.schemas import EXAMPLES, RunInput, RunOutput

@@ -1,4 +1,4 @@
-"""Tries what a company's system answers against the published schema of the operation."""
+"""Checks the answers of a company's system against the published schema of the operation."""
 
 from pipelines._kit.tools.answers import AnswerReaders
 from pipelines.customer_operations.operations import OPERATIONS

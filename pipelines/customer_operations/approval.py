@@ -1,4 +1,4 @@
-"""Asking a person before money moves, or before something is done on the word of a text from outside."""
+"""Asks a person before money moves, or before something is done because of text from outside."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,8 +24,8 @@ def ask_person(
 ) -> Approval | bool | None:
     """The approval of exactly this call, False when declined, None when no one answered in time. Suspends the job.
 
-    The person sees what the customer wrote (`request`), what the call does (`effect`), the facts that it is due by, and
-    which arguments the customer's own words do not hold (`taints`). `before` is one that holds no more.
+    The person sees what the customer wrote (`request`), what the call does (`effect`), the facts that justify it, and
+    which arguments the customer's own words do not hold (`taints`). `before` is an approval that is no longer valid.
     """
     amount = None if call["amount"] is None else str(call["amount"])
     order = facts.get("order", "without a number")

@@ -3,10 +3,10 @@
 understand → identify → for each wish: read_policy → look_up → decide → approve → act (once per call) → undo → settle;
 then answer → send
 
-The model takes part in `understand` and `answer`, and only where it can write; everything that has an effect follows
-from the tables, and is done only when the customer asks for it in this message (`consent`) and the reply is to be sent:
-a draft changes nothing. A node asks before anything acts, and `act` makes one call, so that a resumed job repeats at
-most one call, under its own idempotency key. A wish that is declined or refused does not stop the others.
+The model takes part in `understand` and `answer`, and only where it can write; every effect follows from the tables,
+and happens only when the customer requests it in this message (`consent`) and the reply is to be sent: a draft changes
+nothing. A node requests approval before anything acts, and `act` makes one call, so that a resumed job repeats at most
+one call, under its own idempotency key. A wish that is declined or refused does not stop the others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,16 +48,16 @@ from pipelines.customer_operations.structured import can_write
 from pipelines.customer_operations.understanding import PACKAGE, understand
 from pipelines.customer_operations.wishes import WishReader
 
-# Why a step stopped: what was decided, or approved, does not hold any more.
+# Why a step stopped: the decision or the approval is no longer valid.
 _AGAIN = "again"
 _AGAIN_MAX = 10
 _CALLER_ENDED = frozenset({"key_revoked", "not_a_member"})
 
 
 class ResolveState(TypedDict, total=False):
-    """What is kept between steps. Plain data: a new attempt reads it back.
+    """The state between steps. Plain data: a new attempt reads it back.
 
-    From `quotes` to `undone` it is of the wish that is worked on; `settled` holds the same of those before.
+    The fields from `quotes` to `undone` belong to the current wish; `settled` holds the same of earlier ones.
     """
 
     asked: dict[str, Any]
@@ -94,7 +94,7 @@ class Models(Protocol):
 
 @lru_cache(maxsize=1)
 def _learned() -> Classifiers:
-    """Of intents, from the shipped examples; they belong to the process."""
+    """Classifiers learned from the shipped examples; they belong to the process."""
     return Classifiers(load_examples())
 
 
@@ -231,7 +231,7 @@ class Resolve:
         }
 
     def _proposed(self, ctx: JobContext, state: ResolveState, decision: Decision) -> list[dict[str, Any]]:
-        """The calls of a draft, which are shown and not made."""
+        """The calls of a draft, which are shown but not made."""
         box = self._box(ctx, "decide", state)
         return [
             box.propose(call.operation, call.amount, call=_named(f"{number}-{call.operation}", state)).plain()
@@ -240,7 +240,7 @@ class Resolve:
         ]
 
     def _approve(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
-        """Ask for every call that needs a person, before the first one is made."""
+        """Request approval for every call that needs a person, before the first one is made."""
         asked, decision = state["asked"], state["decision"]
         if decision.get("rules") != self._rules and not state["calls"]:
             return {"stopped": _AGAIN}
@@ -292,13 +292,13 @@ class Resolve:
             if failure.code in ASK_AGAIN and again < _AGAIN_MAX:
                 lapsed = {**state.get("lapsed", {}), **({str(number): given} if given else {})}
                 return {"stopped": _AGAIN, "lapsed": lapsed, "asked_again": again + 1}
-            # A limit, or a tool that nobody attached: what was done before has to be undone, and told.
+            # A limit, or a tool that is not attached: earlier calls have to be undone, and reported.
             outcome = box.refuse(call["operation"], failure, call=name)
         stopped = None if outcome.status == "done" else "action_failed"
         return {"calls": [*state["calls"], outcome.plain()], "stopped": stopped}
 
     def _undo(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
-        """The plan broke off: take back what was done before, last first, as far as the tools can."""
+        """The plan failed: undo the earlier calls, last first, as far as the tools can."""
         box, undone = self._box(ctx, "undo", state), list(state["undone"])
         for done in reversed(box.outcomes[-len(state["calls"]) :]):
             result = box.compensate(done)
@@ -309,14 +309,14 @@ class Resolve:
     def _answer(self, state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
         outcomes = [conclude(wish) for wish in state["settled"]]
         models, replies = self._models.for_job(ctx), self._replies
-        # An address by itself proves nothing: only a verified customer is told the name that belongs to it.
+        # An address by itself proves nothing: only a verified customer gets the name that belongs to it.
         customer = state["customer"] if state["customer"] and state["customer"]["is_verified"] else None
         name: str | None = customer["name"] and models.strip_links(customer["name"]) if customer else None
         said = []
         for wish, outcome in zip(state["settled"], outcomes, strict=True):
             if outcome["code"] == PASSED_OVER:
                 continue
-            # What the systems hold about an order, others have written.
+            # The records of an order in the systems were written by others.
             facts = {key: models.strip_links(fact) for key, fact in outcome["facts"].items()}
             if any(call["status"] == "proposed" for call in wish["calls"]):
                 offer = describe(replies, [_planned(call) for call in wish["decision"]["calls"]], self._policy.currency)
@@ -384,7 +384,7 @@ class Resolve:
 
 
 def _may_vouch(ctx: JobContext) -> bool:
-    """Whether the caller behind the job may still say who writes."""
+    """Whether the caller behind the job may still vouch for the sender."""
     try:
         ctx.require(VERIFY)
     except CapabilityFailure as failure:
@@ -395,18 +395,18 @@ def _may_vouch(ctx: JobContext) -> bool:
 
 
 def _wish(state: ResolveState) -> dict[str, Any]:
-    """The wish that is worked on."""
+    """The current wish."""
     return state["wishes"][len(state["settled"])]
 
 
 def _named(name: str, state: ResolveState) -> str:
-    """`name`, for the wishes after the first with their number: what is asked and called has names of its own."""
+    """`name`, with a number for the wishes after the first, so that their questions and calls differ."""
     number = len(state["settled"])
     return f"{name}-wish{number + 1}" if number else name
 
 
 def _settle(state: ResolveState, ctx: JobContext) -> Mapping[str, Any]:
-    """Put away what came of a wish."""
+    """Store the outcome of a wish."""
     ctx.check()
     settled = {
         "wish": _wish(state),
@@ -453,10 +453,10 @@ def _after_approval(state: ResolveState) -> str:
 
 def _after_act(state: ResolveState) -> str:
     if state["stopped"] == _AGAIN:
-        # What was not begun is decided again, by the rules that hold now.
+        # Calls that were not started are decided again, by the current rules.
         return "approve" if state["calls"] else "decide"
     if state["stopped"]:
-        # What may have happened is not undone by guessing; a person looks at it.
+        # A call that may have happened is not undone by guessing; a person reviews it.
         is_clear = state["calls"][-1]["status"] == "refused"
         return "undo" if is_clear and len(state["calls"]) > 1 else "settle"
     return "act" if len(state["calls"]) < len(state["decision"]["calls"]) else "settle"

@@ -1,4 +1,4 @@
-"""Finding the customer and the order that a message is about, through the tools."""
+"""Finds the customer and the order that a message is about, through the tools."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ _RECENT_DAYS = 60
 
 
 def find_customer(box: ToolBox, reference: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The customer as the company's system knows it: ``customer_id`` and ``name``; None when it knows none."""
+    """The customer in the company's system: ``customer_id`` and ``name``; None when it is not found there."""
     arguments = {"email": reference["email"], "customer_id": reference["customer_id"]}
     if not any(arguments.values()):
         return None
@@ -24,7 +24,7 @@ def find_customer(box: ToolBox, reference: Mapping[str, Any]) -> dict[str, Any] 
 
 
 def public(box: ToolBox, reference: str | None) -> dict[str, Any]:
-    """What anybody may know of a parcel: the tracking page, for a tracking number."""
+    """The public data of a parcel: the tracking page, for a tracking number."""
     if reference is None or not box.offers("track_parcel"):
         return {"order": None, "order_problem": None}
     found = box.call("track_parcel", {"tracking": reference}, call="tracking")
@@ -36,7 +36,7 @@ def public(box: ToolBox, reference: str | None) -> dict[str, Any]:
 
 
 def order_of(box: ToolBox, policy: Policy, case: Case, reference: str | None) -> dict[str, Any]:
-    """The order that the case is about: the one that was named, or the only one that it can be."""
+    """The order that the case is about: the one that was named, or the only possible one."""
     rule = policy.intents[case.intent].rule
     if rule == "person" or (reference is None and case.intent in {"invoice_question", "complaint", "return_request"}):
         return {"order": None, "order_problem": None}
@@ -51,13 +51,13 @@ def order_of(box: ToolBox, policy: Policy, case: Case, reference: str | None) ->
 
 
 def _only_candidate(box: ToolBox, policy: Policy, case: Case) -> str | None:
-    """The number of the one order for which something would be done; asking beats guessing when there are two."""
+    """The number of the one order for which something would be done; when there are two, asking beats guessing."""
     found = box.call("list_orders", {"customer_id": case.customer_id, "limit": policy.orders_considered}, call="orders")
     if found.status != "done":
         return None
     fitting = []
     for told in found.result.get("orders", []):
-        # The list may leave facts out; the order itself is read again before anything is decided.
+        # The list may omit facts; the order itself is read again before anything is decided.
         order = replace(Order.read(told), unknown=frozenset())
         if (order.today - order.placed_on).days > _RECENT_DAYS:
             continue

@@ -1,4 +1,4 @@
-"""What the customer operations folder offers: resolving a customer's message."""
+"""The capability of the customer operations folder: resolving a customer's message."""
 
 from core.capability import Manifest
 from pipelines.customer_operations.schemas import EXAMPLES, ResolveInput, ResolveOutput

@@ -1,4 +1,4 @@
-"""Jobs of earlier graph versions, carried over: a job may wait a month for a person."""
+"""Migrates jobs of earlier graph versions: a job may wait a month for a person."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,7 @@
-"""The operations that a company's own system offers: what they are given, and what they answer.
+"""The operations that a company's own system offers: their arguments and answers.
 
-Few fields are required, and the JSON Schemas are published: ``waybill tools schemas``. A field that is left out is a
-fact that is not known: what rests on it is not done, and a person takes over.
+Few fields are required, and the JSON Schemas are published: ``waybill tools schemas``. A field that is left out is an
+unknown fact: actions that depend on it are not taken, and a person takes over.
 """
 
 from dataclasses import dataclass
@@ -183,7 +183,7 @@ class Anything(_Answer):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a capability asks of a system; `without` says what a job does when it is not attached."""
+    """An operation that a capability needs of a system; `without` says what a job does when it is not attached."""
 
     name: str
     effect: Effect

@@ -1,4 +1,4 @@
-"""What came of it all: the reply's code and facts, whether a person is needed, and the job's result."""
+"""The outcome of a message: the reply's code and facts, whether a person is needed, and the job's result."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -76,7 +76,7 @@ def finish(state: Mapping[str, Any]) -> ResolveOutput:
 
 
 def _result(settled: Mapping[str, Any], outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """What came of one wish."""
+    """The result of one wish."""
     wish, order = settled["wish"], settled["order"] or {}
     shown = ("operation", "tool", "server", "effect", "status", "amount", "currency", "approved_by", "result", "code")
     return {

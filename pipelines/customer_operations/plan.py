@@ -1,4 +1,4 @@
-"""What is done about one wish: what the tables say, if the customer asks for all of it; else an offer or a question."""
+"""Plans one wish: the tables' decision, if the customer requests all of it; otherwise an offer or a question."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,21 +12,21 @@ from pipelines.customer_operations.policies.facts import Order
 from pipelines.customer_operations.policies.tables import Policy, Replies
 from pipelines.customer_operations.replies import describe, prose
 
-# What needs no word.
+# The code for a message that needs no reply.
 PASSED_OVER = "passed_over"
 TOLD, SHOWN = "policy_told", "policy_shown"
-# What a sentence of the policy answers better.
+# Replies that a sentence of the policy can replace.
 _UNANSWERED = frozenset({"which_order", "customer_unknown", "handover", "offered", "which_wish", "order_unknown"})
-# Whoever wants a person gets one, whatever the policy says.
+# A customer who wants a person gets one, whatever the policy says.
 _ANSWERABLE = frozenset({None, "customer_unknown", "intent_unclear", "not_covered", "no_request"})
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the systems and the policy say about a wish.
+    """The findings of the systems and the policy about a wish.
 
-    `order` is the system's answer, or what the tracking page shows when the `customer` is unknown; `answer` is `TOLD`
-    or `SHOWN` where the `quotes` answer the wish's question or may do so.
+    `order` is the system's answer, or the content of the tracking page when the `customer` is unknown; `answer` is
+    `TOLD` or `SHOWN` where the `quotes` answer the wish's question or may do so.
     """
 
     customer: Mapping[str, Any] | None
@@ -37,7 +37,7 @@ class Found:
 
 
 def case_of(wish: Mapping[str, Any], customer: Mapping[str, Any], order: Order | None) -> Case:
-    """What the tables decide about."""
+    """The case that the tables decide."""
     return Case(
         intent=wish["intent"],
         customer_id=customer["customer_id"],
@@ -50,7 +50,7 @@ def case_of(wish: Mapping[str, Any], customer: Mapping[str, Any], order: Order |
 def plan(
     policy: Policy, replies: Replies, wish: Mapping[str, Any], found: Found, *, wants_person: bool
 ) -> tuple[Decision, dict[str, Any] | None]:
-    """The decision, and the request that it rests on or lacks; None when nothing is to be done."""
+    """The decision, and the request that it is based on or lacks; None when nothing is to be done."""
     if wish["is_aside"]:
         return _answer(wish, found) or _unanswered(wish), None
     decision, request = _require_request(policy, replies, wish, _decide(policy, wish, found, wants_person=wants_person))
@@ -90,10 +90,10 @@ def _likely(policy: Policy, wish: Mapping[str, Any]) -> list[str]:
 
 
 def _choose(wish: Mapping[str, Any], likely: Mapping[str, Decision]) -> Decision:
-    """The decision that does what is asked for, of those by the `likely` intents; a question back when it is not clear.
+    """The decision that does the requested action, of those by the `likely` intents; a question back when unclear.
 
-    Who asks for money asks for no ticket. Which ticket is opened, the likeliest intent says: nothing is lost by it.
-    What only one of them would do is offered, where nothing is asked for.
+    A request for money is not a request for a ticket. The likeliest intent determines which ticket is opened: nothing
+    is lost by it. An action that only one of the intents would take is offered when nothing is requested.
     """
     first = likely[wish["intent"]]
     acting = [decision for decision in likely.values() if decision.calls]
@@ -117,7 +117,7 @@ def _actions(decision: Decision) -> tuple[Action, ...]:
 def _require_request(
     policy: Policy, replies: Replies, wish: Mapping[str, Any], decision: Decision
 ) -> tuple[Decision, dict[str, Any] | None]:
-    """`decision`, if the customer asks for all of it, with the request that it rests on."""
+    """`decision`, if the customer requests all of it, with the request that it is based on."""
     requests = wish["requests"]
     actions = _actions(decision)
     if not actions:
@@ -139,7 +139,7 @@ def _require_request(
 
 
 def _answer(wish: Mapping[str, Any], found: Found) -> Decision | None:
-    """What the policy says word for word. Where no sentence surely answers, a person sees what may help first."""
+    """The policy's answer word for word. Where no sentence surely answers, a person first sees those that may help."""
     said = " ".join(prose([quote["quote"] for quote in found.quotes]))
     if found.answer is None or not said:
         return None
@@ -148,7 +148,7 @@ def _answer(wish: Mapping[str, Any], found: Found) -> Decision | None:
 
 
 def _unanswered(wish: Mapping[str, Any]) -> Decision:
-    """A question that people ask each other is passed over ("Can you believe it?"); another one is a colleague's."""
+    """A rhetorical question is passed over ("Can you believe it?"); any other goes to a colleague."""
     if not wish["is_question"]:
         return Decision(PASSED_OVER)
     return Decision("question_open", {"question": wish["question"]}, human="question_open")

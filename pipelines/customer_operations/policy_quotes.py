@@ -1,4 +1,4 @@
-"""What the policy documents say about an intent, word for word, found as `knowledge.search` finds it."""
+"""Quotes the policy documents about an intent, word for word, found as `knowledge.search` finds them."""
 
 from typing import Any
 
@@ -26,9 +26,9 @@ def quote_policy(
 ) -> list[dict[str, Any]]:
     """Up to three sentences of the base that bear on `question`, as plain `PolicyQuote`s; none when none do.
 
-    Without `seeks_evidence` only sentences that answer it.
+    Without `seeks_evidence` it returns only sentences that answer the question.
 
-    The embedded extractive model chooses them whatever chat model is bound: it can only copy. Raises
+    The embedded extractive model selects them, whatever chat model is bound: it can only copy. Raises
     `core.kit.errors.CapabilityFailure` when the base is gone or was embedded with another model.
     """
     model = models.resolve(EMBEDDING).price_model

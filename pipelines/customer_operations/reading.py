@@ -1,4 +1,4 @@
-"""What a job has read, by who wrote it: only the customer's own words vouch for what is to be done."""
+"""Tracks what a job has read, by author: only the customer's own words can justify an action."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from pipelines.customer_operations.consent.own_words import own_text
 def read_so_far(state: Mapping[str, Any], *, is_on: bool) -> TaintTracker:
     """The tracker of a step, from the graph's state, so that a later attempt knows what an earlier one has read.
 
-    Mail that the customer quotes or forwards is somebody else's; what the systems say of the order is a record.
+    Mail that the customer quotes or forwards counts as another author's; the systems' data of the order is a record.
     """
     asked, tracker = state["asked"], TaintTracker(is_on=is_on)
     tracker.vouch(own_text(asked["message"]), asked["order"] or "")

@@ -1,4 +1,4 @@
-"""The reply: a template with the facts of the decision, or a model's words that hold nothing else."""
+"""The reply: a template with the facts of the decision, or a model's wording with no other facts."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"\d+(?:[.,:/-]\d+)*")
 _PAID = re.compile(
     r"\b(?:refund(?:ed|ing)?|reimburs\w+|credit(?:ed)?|compensat\w+|pa(?:y|id) (?:you )?back)\b", re.IGNORECASE
 )
-# Numbers up to this are how people count days and steps; anything larger must be a fact.
+# People count days and steps with numbers up to this; any larger number must be a fact.
 _COUNTING_MAX = 31
 
 
@@ -32,14 +32,14 @@ class _Worded(BaseModel):
 def render(replies: Replies, said: Sequence[tuple[str, Mapping[str, str]]], name: str | None) -> str:
     """The templates of the codes in `said`, a paragraph each, filled in with their facts.
 
-    A fact that is missing is left as a dash, and never invented.
+    A missing fact is shown as a dash, and never invented.
     """
     paragraphs = dict.fromkeys(_paragraph(replies, code, facts) for code, facts in said)
     return "\n\n".join([greeting(replies, name), *paragraphs, replies.closing])
 
 
 def describe(replies: Replies, calls: Sequence[PlannedCall], currency: str) -> str:
-    """What calls do, in a sentence each; amounts are in `currency`."""
+    """The effects of calls, in a sentence each; amounts are in `currency`."""
     amounts = ({} if call.amount is None else {"amount": str(call.amount), "currency": currency} for call in calls)
     return " ".join(
         replies.offers[call.operation].format_map(_Dashes({**call.arguments, **amount}))
@@ -64,7 +64,7 @@ def prose(quotes: Sequence[str]) -> list[str]:
 
 
 def greeting(replies: Replies, name: str | None) -> str:
-    """How the customer is addressed."""
+    """The salutation of the customer."""
     return replies.greeting.format(name=name) if name else replies.greeting_unknown
 
 
@@ -78,7 +78,7 @@ def word(
     quotes: Sequence[str],
     money_moved: bool,
 ) -> str | None:
-    """A model's wording of `template`; None when it says a number that is no fact, or speaks of money never moved.
+    """A model's wording of `template`; None when it has a number that is no fact, or speaks of money never moved.
 
     `facts` are of one wish each.
     """
@@ -98,9 +98,9 @@ def word(
 
 
 def says_only(reply: str, known: Sequence[str]) -> bool:
-    """Whether every number of `reply` stands in `known`, or is one that people count with."""
+    """Whether every number of `reply` occurs in `known`, or is small enough to count with."""
     written = [number for text in known for number in _NUMBER.findall(text)]
-    # A date may be written out: its year and day are known with it.
+    # A date may be written out, so its year and day count as known.
     allowed = {_plain(part) for number in written for part in (number, *number.split("-"))}
     return all(
         _plain(number) in allowed or (number.isdigit() and int(number) <= _COUNTING_MAX)
@@ -118,7 +118,7 @@ def _paragraph(replies: Replies, code: str, facts: Mapping[str, str]) -> str:
 
 
 def _day(value: str) -> str:
-    """A date as people write it, and everything else as it is."""
+    """A date as people write it; anything else unchanged."""
     try:
         day = date.fromisoformat(value) if _DAY.fullmatch(value) else None
     except ValueError:

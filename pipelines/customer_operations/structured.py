@@ -1,4 +1,4 @@
-"""Asking the bound chat model for JSON, where it can write and may see the data; without it the tables go on."""
+"""Asks the bound chat model for JSON, where it can write and may see the data; without it the tables still decide."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ _log = get_logger(__name__)
 
 
 def can_write(models: JobModels) -> bool:
-    """Whether the bound chat model writes answers that obey a schema."""
+    """Whether the bound chat model can write answers that obey a schema."""
     abilities = models.resolve(CHAT).abilities
     return Ability.WRITES in abilities and Ability.JSON_SCHEMA in abilities
 
@@ -31,9 +31,10 @@ def ask_json(
     schema: Mapping[str, Any] | None = None,
     max_tokens: int,
 ) -> Read | None:
-    """The model's answer as `kind`; None when it is something else, or when the model may or can not answer now.
+    """The model's answer as `kind`; None when it is something else, or when the model may not or cannot answer now.
 
-    The tables decide without a model, so one that is down, too dear or not allowed to see the data stops nothing.
+    The tables decide without a model, so a model that is down, too expensive or not allowed to see the data stops
+    nothing.
     """
     request = ChatRequest.of_parts(
         (Text(turn),),
@@ -55,5 +56,5 @@ def ask_json(
 
 
 def fenced(text: str) -> str:
-    """A stranger's text that cannot end the element it stands in."""
+    """An outside text that cannot end the element that holds it."""
     return text.replace("</", "< /")

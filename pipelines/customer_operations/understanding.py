@@ -1,7 +1,7 @@
-"""What a message wants: the classifier and the reader always say so, and a model that can may know better.
+"""Reads the wishes of a message: by the classifier and the reader always, and by a model where one is available.
 
-Nothing that a model reads out of a message is taken on its word: an intent has to be one of the list, and a number, an
-address, a question or words that ask have to stand in the message, letter by letter.
+No reading of a model is trusted by itself: an intent has to be one of the list, and a number, an address, a question or
+the words of a request have to occur in the message, letter by letter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ class _Read(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """What the message wants, at least one wish; `prompts` are the digests of those that were used."""
+    """The wishes of the message, at least one; `prompts` are the digests of those that were used."""
 
     wishes: Sequence[Wish]
     wants_person: bool = False
@@ -60,7 +60,7 @@ class Understood:
 
 
 def understand(models: JobModels, reader: WishReader, message: str) -> Understood:
-    """Understand a message. A model's answer that cannot be used counts as none."""
+    """Understand a message. An unusable answer of the model is ignored."""
     own = reader.own(message)
     judged = judge(own, reader.policy.request)
     if not can_write(models):
@@ -78,13 +78,13 @@ def understand(models: JobModels, reader: WishReader, message: str) -> Understoo
 def _checked(
     read: _Wish, whole: Wish, own: OwnMessage, message: str, *, reader: WishReader, judged: Mapping[str, Request]
 ) -> Wish:
-    """What the message bears out of a model's reading; the rest is as the message `whole` has it."""
+    """The parts of a model's reading that the message supports; the rest is taken from `whole`."""
     written = "\n".join([message, *(said["text"] for said in reader.thread)])
     shares = {whole.intent: whole.confidence, **whole.alternatives}
     words = read.quoted_words if read.quoted_words and read.quoted_words in message else None
     named = orders_named(words or "", reader.policy.order_pattern)
     order = read.order if read.order and stands_in(written, read.order) else None
-    # The words that ask name the order better than a model does.
+    # The words of the request name the order better than a model does.
     order = reader.order or (named.pop() if len(named) == 1 else order or whole.order)
     address = whole.address
     if read.address is not None and all(stands_in(message, part) for part in read.address.model_dump().values()):
@@ -107,7 +107,7 @@ def _checked(
 
 
 def _distinct(wishes: Sequence[Wish]) -> list[Wish]:
-    """Each wish once: what is asked for twice is done once."""
+    """Each wish once: a repeated request is carried out once."""
     found: dict[tuple[str, str | None, str | None], Wish] = {}
     for wish in wishes:
         found.setdefault((wish.intent, wish.order, wish.question), wish)

@@ -1,4 +1,4 @@
-"""What one part of a message wants, and the reading of all parts by the classifier and the reader of requests."""
+"""The wishes in each part of a message, read by the classifier and the reader of requests."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,9 +22,9 @@ QUESTIONS_MAX = 2
 _ALTERNATIVES = 3
 _WORDS_MIN = 4
 _LIKELY = 0.5
-# A part that speaks so wants something. After the others there is nothing to do about it.
+# A part in one of these manners has a wish. In the others there is nothing to do.
 _WANTING = frozenset({Manner.REQUEST, Manner.QUESTION})
-# One sentence that speaks so may be about all of the message.
+# One sentence in one of these manners may be about the whole message.
 _UNDIVIDED = frozenset({Manner.WITHDRAWAL, Manner.INJECTION, Manner.SARCASM})
 _GENERAL = frozenset({Manner.QUESTION, Manner.OTHER})
 
@@ -34,9 +34,9 @@ Guesser = Callable[[Sequence[str]], Guess]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """One thing that a message wants. `question` is a sentence that the policy may answer, whatever the intent is.
+    """One wish of a message. `question` is a sentence that the policy may answer, whatever the intent is.
 
-    `is_aside` says that it is only a question beside other wishes. `order_is_open` that none may be assumed.
+    `is_aside`: it is only a question besides other wishes. `order_is_open`: no order may be assumed.
     """
 
     intent: str
@@ -70,11 +70,11 @@ class WishReader:
     thread: Sequence[Mapping[str, str]] = field(default_factory=tuple)
 
     def own(self, message: str) -> OwnMessage:
-        """What the customer says themselves in `message`."""
+        """The customer's own words in `message`."""
         return OwnMessage(message, self.policy.order_pattern, self.reader)
 
     def read(self, message: str, own: OwnMessage, judged: Mapping[str, Request]) -> list[Wish]:
-        """The wishes of `message`, at least one; `own` and `judged` are its own words, and what they ask for."""
+        """The wishes of `message`, at least one; `own` and `judged` are its own words and their requests."""
         parts = [] if self.order else divide(own.sentences, self.policy.order_pattern)
         wishes = self._of_parts(parts, own, judged) or self._of_actions(message, own, judged)
         return [*wishes, *self._asides(own, judged, wishes)][:PARTS_MAX]
@@ -104,17 +104,17 @@ class WishReader:
         return wishes
 
     def _of_actions(self, message: str, own: OwnMessage, judged: Mapping[str, Request]) -> list[Wish]:
-        """A wish for each action that is asked for of the one order; money is asked for with a cancellation."""
+        """A wish for each requested action on the one order; money is requested with a cancellation."""
         asked = [action for action in NAMING if judged[action].asked]
         if Action.CANCEL in asked:
-            # What is cancelled is paid back with it, and cannot be sent elsewhere: that is asked about.
+            # A canceled order is refunded with it, and cannot be sent elsewhere: these are one wish.
             asked = [Action.CANCEL]
         if len(asked) < 2:  # noqa: PLR2004 - one action, one wish
             return [self.whole(message, own, judged)]
         return [self.whole(message, own, {**judged, **_without({*asked} - {action})}) for action in asked]
 
     def _asides(self, own: OwnMessage, judged: Mapping[str, Request], wishes: Sequence[Wish]) -> list[Wish]:
-        """Questions about the company's rules beside what is wanted."""
+        """Questions about the company's rules besides the other wishes."""
         if len(own.sentences) == 1 or wishes[0].question is not None:
             return []
         words = {request.words for request in judged.values() if request.asked}
@@ -132,14 +132,14 @@ class WishReader:
         ]  # fmt: skip
 
     def _question_of(self, own: OwnMessage) -> str | None:
-        """What a message asks that names no order, without what it tells before."""
+        """The question of a message that names no order, without the story before it."""
         if own.reading.manner not in _GENERAL or orders_named(own.text, self.policy.order_pattern):
             return None
         asking = [sentence for sentence in own.sentences if sentence.endswith("?")]
         return " ".join(asking) if len(" ".join(asking).split()) >= _WORDS_MIN else None
 
     def _is_general(self, text: str, reading: Reading) -> bool:
-        """Whether it asks something that names no order and no action of ours to be taken."""
+        """Whether it asks something that names no order and no action that we could take."""
         return (
             text.rstrip(" \"')").endswith("?")
             and len(text.split()) >= _WORDS_MIN
@@ -148,7 +148,7 @@ class WishReader:
         )
 
     def _narrowed(self, text: str, requests: Mapping[str, Request]) -> Guess:
-        # What is asked for weighs as much as all that is told around it.
+        # The request weighs as much as all the text around it.
         words = dict.fromkeys(each.words for each in requests.values() if each.words)
         guess = self.guess([text, *(each for each in words if each)])
         rows = self.policy.intents
@@ -179,12 +179,12 @@ class WishReader:
 
 
 def is_open(requests: Mapping[str, Request], own: OwnMessage) -> bool:
-    """Whether something is asked for that may not be meant for an order of ours."""
+    """Whether there is a request that may not concern one of our orders."""
     return any(requests[action].asked for action in NAMING) and not own.names_a_parcel
 
 
 def _within(request: Request, action: Action, part: Part, own: OwnMessage, judged: Request) -> Request:
-    """A request of a part, where the message as a whole bears it out; in the words of the message."""
+    """A request of a part, where the message as a whole supports it; in the words of the message."""
     if not request.asked:
         return request
     reading = own.reading

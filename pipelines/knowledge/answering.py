@@ -1,4 +1,4 @@
-"""Asks the chat model, streams its answer to the client, and comes back with what could be verified of it."""
+"""Asks the chat model, streams its answer to the client, and returns the verified parts of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _PACKAGE = "pipelines.knowledge"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it was streamed, and what made it. `prompt` is a digest, None for a model that reads no prompt."""
+    """An answer as it was streamed, and its origin. `prompt` is a digest, None for a model that reads no prompt."""
 
     reading: Reading
     says_no_answer: bool
@@ -44,7 +44,7 @@ def answer_question(ctx: JobContext, models: JobModels, question: str, passages:
         system=system.text,
         max_output_tokens=_ANSWER_MAX_TOKENS,
         render=lambda parts: render_turn(turn.text, parts),
-        # Quotes are compared with the documents word for word: the reader cleans what is shown besides them.
+        # Quotes are compared with the documents word for word; the reader cleans all other text.
         cleaned=False,
     )
     stream, reader = _stream(ctx, models, request)
@@ -77,7 +77,7 @@ def _source(number: int, passage: Passage) -> str:
     if passage.section:
         place["section"] = passage.section
     attributes = " ".join(f"{name}={quoteattr(value)}" for name, value in place.items())
-    # A document must not be able to end its own source and speak as the question.
+    # A document must not be able to end its own source and pose as the question.
     text = passage.text.replace("</source", "< /source").replace("</question", "< /question")
     return f"<source {attributes}>\n{text}\n</source>"
 

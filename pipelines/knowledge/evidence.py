@@ -1,4 +1,4 @@
-"""Passages in their three forms (stored, published, read by a model) and the quotes that were verified in them."""
+"""Passages in their three forms (stored, published, read by a model) and their verified quotes."""
 
 from uuid import UUID
 
@@ -12,7 +12,7 @@ _PASSAGE = "psg"
 
 
 def passage_key(passage_id: str) -> UUID:
-    """The chunk behind a published passage id."""
+    """The chunk of a published passage id."""
     return decode(_PASSAGE, passage_id)
 
 
@@ -45,7 +45,7 @@ def readable(found: FoundPassage) -> ReadablePassage:
 
 
 def verified_quote(cited: Citation, read: FoundPassage, stored: FoundPassage | None) -> VerifiedQuote | None:
-    """The quote, if the knowledge base still says it where the model read it; None when it does not.
+    """The quote, if the knowledge base still holds it where the model read it; None when it does not.
 
     `cited` counts characters within the passage; the quote counts them within the document.
     """

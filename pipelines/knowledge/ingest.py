@@ -1,7 +1,7 @@
-"""`knowledge.ingest` as a graph: plan, then document after document; a bad file fails alone.
+"""`knowledge.ingest` as a graph: plan, then document after document; a bad file does not affect the others.
 
-The graph's unit of resume is a group of documents, one unless there are very many. What a group had already finished
-when its worker died is found unchanged by the next attempt.
+A job resumes with a group of documents, which holds one unless there are very many. Documents of a group that were
+finished before its worker died are found unchanged by the next attempt.
 """
 
 import operator
@@ -19,12 +19,12 @@ from pipelines.knowledge.documents.isolation import IsolatedReader
 from pipelines.knowledge.intake import Intake
 from pipelines.knowledge.schemas import IngestCounts, IngestedDocument, IngestInput, IngestOutput
 
-# Every step stores the whole state, so a job has at most about so many, however many documents it has.
+# Every step stores the whole state, so a job has at most about this many steps, however many documents it has.
 _STEPS_MOST = 200
 
 
 class IngestState(TypedDict, total=False):
-    """What is kept between steps: ids and outcomes, never text or vectors."""
+    """The state between steps: ids and outcomes, never text or vectors."""
 
     knowledge_base: str
     requested: list[str] | None

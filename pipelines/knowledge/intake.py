@@ -1,4 +1,4 @@
-"""Takes one document into a knowledge base: read, chunk, embed what is new, store all of it in one transaction."""
+"""Takes one document into a knowledge base: reads, chunks, embeds what is new, stores all of it in one transaction."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -25,7 +25,7 @@ from pipelines.knowledge.documents.errors import UnreadableDocument
 from pipelines.knowledge.pagination import PIPELINE, Pagination
 from pipelines.knowledge.schemas import IngestedDocument
 
-# A document with more chunks than this tells how far it is, each time so many are embedded.
+# A document with more chunks than this reports its progress each time this many are embedded.
 _TELL_EVERY = 512
 _SHOWN_PAGES = 100
 _log = get_logger(__name__)
@@ -48,7 +48,7 @@ class Reader(Protocol):
 
 
 class Intake:
-    """Everything ingestion needs. Safe in several threads."""
+    """Plans and ingests documents. Safe in several threads."""
 
     def __init__(self, knowledge: KnowledgeService, models: Models, blobs: BlobStore, reader: Reader) -> None:
         self._knowledge = knowledge
@@ -75,7 +75,7 @@ class Intake:
             return list(requested)
 
     def take(self, ctx: JobContext, base_id: str, document_id: UUID) -> IngestedDocument:
-        """Ingest one document and say what became of it. A file that cannot be read is an outcome, not an error."""
+        """Ingest one document and return its outcome. A file that cannot be read is an outcome, not an error."""
         try:
             with ctx.transaction() as session:
                 document = self._knowledge.get_document(
@@ -110,7 +110,7 @@ class Intake:
         try:
             return read, split_document(read)
         except Exception as error:
-            # The text of a strange file must not take its neighbours with it.
+            # The text of an untrusted file must not affect the other files.
             _log.error(
                 "document_split_failed", document_id=encode(DOCUMENT, document.id), exception=without_text(error)
             )

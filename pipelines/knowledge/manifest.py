@@ -1,4 +1,4 @@
-"""What the knowledge folder offers: filling a knowledge base with documents, and asking it."""
+"""The capabilities of the knowledge folder: filling a knowledge base with documents, and asking it."""
 
 from core.capability import Manifest
 from pipelines.knowledge.documents.formats import READ_FORMATS

@@ -1,8 +1,8 @@
-"""On which page of its document a character stands.
+"""Finds the page of a character in its document.
 
-A passage may run over the end of a page, and a quote must name its own page, not that of its passage. Where the pages
-of a file begin is kept beside the file in the blob store, under a key of the file's content and of the readers'
-version: it never changes, and it goes when the file goes.
+A passage may run over the end of a page, and a quote must name its own page, not that of its passage. The starts of a
+file's pages are stored beside the file in the blob store, under a key of the file's content and of the readers'
+version: the record never changes, and it is deleted with the file.
 """
 
 from bisect import bisect_right
@@ -16,7 +16,7 @@ from core.kit.json_values import dumps
 from core.knowledge.records import DocumentRecord
 from pipelines.knowledge.documents.document import Document
 
-# Names what readers and chunker make of a file. Raise it when they change, and every document is read anew.
+# The version of the readers' and the chunker's results. Raise it when they change, and every document is read again.
 PIPELINE = "3"
 _REMEMBERED = 256
 _CONTENT_TYPE = "application/json"
@@ -25,7 +25,7 @@ Starts = list[tuple[int, int]]
 
 
 class Pagination:
-    """Keeps and finds where pages begin. Safe in several threads."""
+    """Stores and finds where pages start. Safe in several threads."""
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
@@ -33,13 +33,13 @@ class Pagination:
         self._lock = Lock()
 
     def keep(self, record: DocumentRecord, document: Document) -> None:
-        """Keep where the pages of `document` begin; nothing for a format without pages."""
+        """Store where the pages of `document` start; nothing for a format without pages."""
         if document.pages:
             starts = [(page.number, page.start) for page in document.pages]
             self._blobs.put(pages_key(record.blob_key), dumps(starts), _CONTENT_TYPE)
 
     def page_at(self, record: DocumentRecord, position: int) -> int | None:
-        """The page of the character at `position` in the document's text; None when it has none, or none were kept."""
+        """The page of the character at `position` in the document's text; None when it has none or none were stored."""
         starts = self._starts(record)
         if not starts:
             return None
@@ -55,7 +55,7 @@ class Pagination:
         try:
             starts: Starts = [(number, start) for number, start in orjson.loads(self._blobs.get(key))]
         except BlobNotFound:
-            # New content was uploaded and is not ingested yet; what is searched is still the old.
+            # New content was uploaded and is not ingested yet; searches still use the old.
             return []
         with self._lock:
             self._known[key] = starts
@@ -65,5 +65,5 @@ class Pagination:
 
 
 def pages_key(blob_key: str) -> str:
-    """Where is kept on which pages the content at `blob_key` stands."""
+    """The key of the page starts of the content at `blob_key`."""
     return f"{blob_key}.pages-{PIPELINE}"

@@ -1,9 +1,9 @@
 """Reads a model's answer as it streams: takes out its quotes, verifies them, and puts numbered markers in their place.
 
-A writing model is asked (``prompts/answer.md``) to put ``<quote source="2">exact words</quote>`` behind what it says,
-and to begin with ``<no-answer/>`` when the sources do not answer. A quote is held back until it is complete; then
-``[1]`` stands for it if it was found in the passages, and nothing if it was not. So what the client sees live is what
-the result will say.
+A writing model is asked (``prompts/answer.md``) to put ``<quote source="2">exact words</quote>`` after each statement,
+and to start with ``<no-answer/>`` when the sources do not answer. A quote is held back until it is complete; then
+``[1]`` replaces it if it was found in the passages, and nothing if it was not. So the client sees live the text of the
+result.
 """
 
 import re
@@ -14,11 +14,11 @@ from core.gateway.models import Chunk, Citation, Passage
 from core.guard.links import LinkStripper
 from pipelines._kit.quotes import find_quote
 
-# Bounded in length, so that how much to hold back is bounded too.
+# Bounded in length, so that the amount of held-back text is bounded too.
 _OPEN = re.compile(r"<quote(?:\s{1,3}source\s{0,2}=\s{0,2}[\"']?\s?\[?(\d{1,4})\]?\s?[\"']?)?\s{0,2}>", re.IGNORECASE)
 _CLOSE = re.compile(r"</quote\s{0,2}>", re.IGNORECASE)
 _NO_ANSWER = re.compile(r"</?no-answer\s{0,2}/?>", re.IGNORECASE)
-# A bare number would look like one of our markers and stands for no verified quote.
+# A bare number would look like one of our markers without a verified quote behind it.
 _BARE = re.compile(r" ?\[\d{1,3}(?: ?[,;] ?\d{1,3}){0,9}\]")
 _BEGINNINGS = ("<quote", "<no-answer", "</no-answer")
 _TAG_MAX_CHARACTERS = 48
@@ -31,7 +31,7 @@ Piece = str | int
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a whole answer came to: pieces of text, and numbers, where ``n`` stands for ``citations[n - 1]``."""
+    """The result of a whole answer: pieces of text, and numbers, where ``n`` stands for ``citations[n - 1]``."""
 
     pieces: tuple[Piece, ...]
     citations: tuple[Citation, ...]
@@ -55,7 +55,7 @@ def render(pieces: Sequence[Piece], numbers: Mapping[int, int] | None = None) ->
 class AnswerReader:
     """Feed it the chunks of one answer in order; each call returns what may be shown now.
 
-    `open_links` gives what takes links out of the model's own words; quotes are the documents' and stay whole.
+    `open_links` creates the filter that removes links from the model's own words; quotes stay unchanged.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class AnswerReader:
         self._says_no_answer = False
 
     def feed(self, chunk: Chunk) -> str:
-        """Take the next chunk. One that carries citations is the passages' own words and is not searched for tags."""
+        """Read the next chunk. One that carries citations is the passages' own words and is not searched for tags."""
         if chunk.citations:
             marks = [mark for cited in chunk.citations for mark in self._mark(cited)]
             return self._show([*self._release(), chunk.text, *marks])
@@ -88,7 +88,7 @@ class AnswerReader:
 
     @property
     def links_removed(self) -> int:
-        """How many links were taken out."""
+        """How many links were removed."""
         return 0 if self._links is None else self._links.removed
 
     @property
@@ -111,7 +111,7 @@ class AnswerReader:
         return render(shown)
 
     def _release(self) -> list[Piece]:
-        """What is held back, now that nothing follows. An unfinished quote is lost, as its end may be missing."""
+        """The held-back text, now that nothing follows. An unfinished quote is dropped, as its end may be missing."""
         pieces = self._advance()
         if self._quoting is not None:
             self._quoting = None
@@ -122,7 +122,7 @@ class AnswerReader:
         return [*self._cleaned(pieces), "" if self._links is None else self._links.close()]
 
     def _cleaned(self, pieces: Sequence[Piece]) -> list[Piece]:
-        """The pieces without links; a marker ends what may be forming."""
+        """The pieces without links; a marker ends a link that is still incomplete."""
         links = self._links
         if links is None:
             return list(pieces)
@@ -140,7 +140,7 @@ class AnswerReader:
         return pieces
 
     def _inside(self) -> tuple[list[Piece], bool]:
-        """Look for the end of a quote; returns its marker, and whether what is held may hold more."""
+        """Look for the end of a quote; returns its marker, and whether the held-back text may hold more."""
         assert self._quoting is not None
         end = _CLOSE.search(self._held)
         if end is None and len(self._held) <= _QUOTE_MAX_CHARACTERS:
@@ -158,7 +158,7 @@ class AnswerReader:
         return self._mark(citation), True
 
     def _outside(self) -> tuple[list[Piece], bool]:
-        """Pass on text up to the next tag; returns it, and whether what is held may hold more."""
+        """Pass on text up to the next tag; returns it, and whether the held-back text may hold more."""
         for position, character in enumerate(self._held):
             if character not in "<[ ":
                 continue
@@ -199,7 +199,7 @@ class AnswerReader:
 
 
 def _may_become_tag(text: str) -> bool:
-    """Whether more text could turn the beginning of `text` into something that is not shown."""
+    """Whether more text could turn the start of `text` into something that is not shown."""
     if text.startswith("<"):
         lowered = text.lower()
         begins = any(lowered.startswith(tag) or tag.startswith(lowered) for tag in _BEGINNINGS)

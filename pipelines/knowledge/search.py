@@ -32,7 +32,7 @@ NOTHING_VERIFIED = "\n\nNo quote in this answer could be found in the documents;
 
 
 class SearchState(TypedDict, total=False):
-    """What is kept between steps: the question, what was found, what was said, and what of it was verified."""
+    """The state between steps: the question, the passages found, the answer, and the verified parts of it."""
 
     knowledge_base: str
     query: str
@@ -93,7 +93,8 @@ class Search:
             "said": {
                 "pieces": list(answer.reading.pieces),
                 "citations": [[cited.passage_id, cited.start, cited.end] for cited in answer.reading.citations],
-                # Beside them, as a worker of the release before, which may verify the answer, knows no fourth value.
+                # In a list of their own, since a worker of the previous release, which may verify the answer, knows no
+                # fourth value.
                 "confidences": [cited.confidence for cited in answer.reading.citations],
                 "dropped_quotes": answer.reading.dropped_quotes,
                 "no_answer": NoAnswer.NOT_IN_DOCUMENTS if answer.says_no_answer else None,
@@ -104,10 +105,10 @@ class Search:
         }
 
     def _verify(self, state: SearchState, ctx: JobContext) -> Mapping[str, Any]:
-        """Compare every quote with what the knowledge base holds now, and leave out what it no longer says."""
+        """Compare every quote with the current knowledge base, and remove those that are no longer in it."""
         said = state["said"]
         if said["attempt"] != ctx.attempt:
-            # Clients begin the text anew with every attempt, and this one does not ask the model again.
+            # Clients start the text over with every attempt, and this one does not ask the model again.
             ctx.delta(render(said["pieces"]))
         places = said.get("citations", [])
         confidences = said.get("confidences", [None] * len(places))
@@ -143,7 +144,7 @@ class Search:
     def _checked(
         self, state: SearchState, ctx: JobContext, citations: Sequence[Citation]
     ) -> list[VerifiedQuote | None]:
-        """For each citation the quote as the knowledge base holds it now, or None."""
+        """For each citation the quote as it stands in the knowledge base now, or None."""
         read = {passage["id"]: FoundPassage.model_validate(passage) for passage in state["passages"]}
         keys = [passage_key(cited.passage_id) for cited in citations]
         with ctx.transaction() as session:
@@ -158,7 +159,7 @@ class Search:
     ) -> dict[str, DocumentRecord]:
         documents = {}
         for document_id in sorted({passage.document_id for passage in found}):
-            # One that was deleted since its chunks were read a moment ago takes its quotes with it.
+            # A document deleted since its chunks were read a moment ago takes its quotes with it.
             with suppress(NotFound):
                 documents[encode(DOCUMENT, document_id)] = self._knowledge.get_document(
                     session, principal_of(ctx), decode(KNOWLEDGE_BASE, base_id), document_id
@@ -180,7 +181,7 @@ def _unproven(
 
 
 def _confidence(quotes: Sequence[VerifiedQuote]) -> float | None:
-    """That of the least certain."""
+    """The confidence of the least certain citation."""
     return min((quote.confidence for quote in quotes if quote.confidence is not None), default=None)
 
 

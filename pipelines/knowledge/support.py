@@ -1,4 +1,4 @@
-"""Whether what a model wrote is in the words that it quotes, as far as a program can tell: by its figures."""
+"""Whether a model's words are supported by its quotes, as far as a program can tell: by their figures."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +12,10 @@ _LIST_MARKER = re.compile(r"^[ \t]{0,8}\d{1,2}[.)][ \t]", re.MULTILINE)
 
 
 def unproven_figures(pieces: Sequence[Piece], quotes: Mapping[int, VerifiedQuote], question: str) -> list[str]:
-    """The figures that stand neither in the quotes of their own statement, nor in their headings, nor in the question.
+    """The figures that occur neither in the quotes of their own statement, nor in their headings, nor in the question.
 
-    `quotes` are those that were verified, by the numbers in `pieces`. What stands behind the last quote of an answer
-    sums it up, and is held against all of them.
+    `quotes` are those that were verified, by the numbers in `pieces`. The text after the last quote of an answer sums
+    it up, and is compared with all of them.
     """
     held = {number: f"{quote.document} {quote.section or ''} {quote.quote}" for number, quote in quotes.items()}
     missing: dict[str, None] = {}
@@ -26,7 +26,7 @@ def unproven_figures(pieces: Sequence[Piece], quotes: Mapping[int, VerifiedQuote
 
 
 def _statements(pieces: Sequence[Piece]) -> Iterator[tuple[str, list[int]]]:
-    """Each stretch of text with the numbers of the quotes behind it."""
+    """Each stretch of text with the numbers of the quotes after it."""
     text = ""
     for is_text, run in groupby(pieces, key=lambda piece: isinstance(piece, str)):
         if is_text:

@@ -50,7 +50,7 @@ class Models(Protocol):
     """The part of a job's models that is used here."""
 
     def chat(self, name: str, request: ChatRequest) -> AbstractContextManager[RoutedStream]:
-        """Begin to answer."""
+        """Start an answer."""
 
 
 class Gateway(Protocol):
@@ -67,7 +67,7 @@ class Chat:
         self._gateway = gateway
 
     def run(self, ctx: JobContext, payload: ChatInput) -> ChatOutput:
-        """Ask, and hand every piece of the answer on. Raises what `core.gateway.calls.JobModels.chat` raises."""
+        """Ask, and pass on every piece of the answer. Raises the failures of `core.gateway.calls.JobModels.chat`."""
         models, request = self._gateway.for_job(ctx), request_of(payload)
         first, model, used, left_out = _answer(models.chat(payload.model, request), ctx.delta)
         others: list[ChatAnswer] = []
@@ -88,7 +88,7 @@ class Chat:
 
 
 def _said(asked: ChatInput) -> frozenset[str]:
-    """What the input says beside the conversation, by its names in OpenAI's interface."""
+    """The input's fields besides the conversation, by their names in OpenAI's interface."""
     return frozenset(asked.options.model_dump(exclude_none=True)) | {
         name
         for name, is_said in (
@@ -103,9 +103,9 @@ def _said(asked: ChatInput) -> frozenset[str]:
 def _answer(
     asked: AbstractContextManager[RoutedStream], hand_on: Callable[[str], None]
 ) -> tuple[ChatAnswer, ResolvedModel, Usage, frozenset[str]]:
-    """One answer, the model that gave it, what it consumed, and the parameters that were left out for that model.
+    """One answer, its model, its usage, and the parameters that were left out for that model.
 
-    Every piece of the text is handed on as it comes.
+    Every piece of the text is passed on as it arrives.
     """
     pieces: list[str] = []
     calls: list[ToolCall] = []
@@ -126,7 +126,7 @@ def _answer(
 
 
 def request_of(asked: ChatInput) -> ChatRequest:
-    """The input as the gateway takes it. Raises `CapabilityFailure` for a picture that is none."""
+    """The input as a gateway request. Raises `CapabilityFailure` for an invalid picture."""
     last = max((at for at, message in enumerate(asked.messages) if message.role == "user"), default=-1)
     return ChatRequest(
         messages=tuple(_message(message, at, is_last=at == last) for at, message in enumerate(asked.messages)),
@@ -166,7 +166,7 @@ def _message(message: ChatMessage, at: int, *, is_last: bool) -> Message:
 def _parts(message: ChatMessage, at: int, *, is_last: bool) -> Iterator[Part]:
     """A user's content in its order.
 
-    A model that only quotes (``local/extractive``) answers the last paragraph of all from what stands before it.
+    A model that only quotes (``local/extractive``) answers the very last paragraph from the text before it.
     """
     content = [TextPart(text=message.content)] if isinstance(message.content, str) else message.content
     texts = [number for number, part in enumerate(content) if isinstance(part, TextPart)]

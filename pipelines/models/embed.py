@@ -1,4 +1,4 @@
-"""`models.embed`: texts to vectors of one model."""
+"""`models.embed`: turns texts into vectors of one model."""
 
 import base64
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class Embed:
         self._gateway = gateway
 
     def run(self, ctx: JobContext, payload: EmbedInput) -> EmbedOutput:
-        """Embed all texts. Raises what `core.gateway.calls.JobModels.embed` raises."""
+        """Embed all texts. Raises the failures of `core.gateway.calls.JobModels.embed`."""
         models = self._gateway.for_job(ctx)
         name = models.resolve(payload.model).model
         vectors = models.embed(payload.model, payload.texts, dimensions=payload.dimensions).astype("<f4")

@@ -1,4 +1,4 @@
-"""What the models folder offers: a model of the registry by itself, as a job like any other."""
+"""The capabilities of the models folder: a model of the registry by itself, as a job like any other."""
 
 from core.capability import Manifest
 from pipelines.models.schemas import CHAT_EXAMPLES, EMBED_EXAMPLES, ChatInput, ChatOutput, EmbedInput, EmbedOutput

@@ -1,4 +1,4 @@
-"""Asks a model that writes JSON, through LangChain: numbered lines, the pictures if it sees, and what it must obey."""
+"""Asks a model that writes JSON, through LangChain: lines, pictures if it sees, and the schema of the answer."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ ANSWER: dict[str, Any] = {
 
 
 def answer_schema(fill: Mapping[str, Any]) -> dict[str, Any]:
-    """What the model has to write to fill `fill`: every value may be null, and names the lines that it stands in."""
+    """The schema of the model's answer for `fill`: every value may be null, and names the lines that hold it."""
     names = list(fill["properties"])
     numbers = {"type": "array", "items": {"type": "integer"}}
     return {
@@ -93,7 +93,7 @@ def ask(
 
 
 def task_of(question: str | None, fill: Mapping[str, Any] | None) -> str:
-    """What is asked, in words."""
+    """The task for the model, in words."""
     return f"Question: {question}" if fill is None else f"Fill this form: {json.dumps(fill['properties'])}"
 
 

@@ -26,7 +26,7 @@ _NOT_THERE = "the model gives this value, but it was not read in the lines that 
 
 
 def writes_json(models: JobModels) -> bool:
-    """Whether the bound model writes what a schema asks for."""
+    """Whether the bound model can write JSON that obeys a schema."""
     return Ability.JSON_SCHEMA in models.resolve(CHAT).abilities
 
 
@@ -79,7 +79,7 @@ def answer(
 
 
 def labelled(ctx: JobContext, question: str, lines: Sequence[Mapping[str, Any]]) -> Match | None:
-    """The value beside the label that `question` names: print of two words is no sentence that could be quoted."""
+    """The value beside the label that `question` names: a print of two words is no sentence to quote."""
     asked = _ASKS_LABEL.match(question)
     if asked is None:
         return None

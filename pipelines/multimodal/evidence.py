@@ -1,4 +1,4 @@
-"""From lines that were read to passages that can be quoted, and from quotes back to regions."""
+"""Turns lines into passages that can be quoted, and quotes back into regions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -43,7 +43,7 @@ def cited_lines(citations: Iterable[Citation], lines: Sequence[Mapping[str, Any]
 
 
 def region(line: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
-    """Where `line` stands, as the output says it."""
+    """The location of `line` in the output's form."""
     span = line.get("span")
     return {
         "file": part["file"],

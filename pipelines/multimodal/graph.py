@@ -22,13 +22,13 @@ from pipelines.multimodal.reading.pages import read_page
 from pipelines.multimodal.reading.recognition import transcribe
 from pipelines.multimodal.schemas import RESULT_LINES, UnderstandInput, UnderstandOutput
 
-# Pages between two checkpoints: what a killed worker reads again at most.
+# Pages between two checkpoints: at most this many are read again after a worker is killed.
 BATCH = 2
 _SEEN_PAGES_MAX = 20
 
 
 class State(TypedDict, total=False):
-    """What is kept between steps: what is left to read, what was read, and what was concluded."""
+    """The state between steps: the files left to read, the lines read, and the conclusions."""
 
     files: list[str]
     question: str | None
@@ -69,7 +69,7 @@ class Understand:
         return graph
 
     def _inspect(self, state: State, ctx: JobContext) -> Mapping[str, Any]:
-        """Refuse what cannot be read before anything is spent on its neighbours."""
+        """Refuse unreadable files before anything is spent on the others."""
         if state["fill"] is not None:
             require_schema(state["fill"])
         todo: list[dict[str, Any]] = []
@@ -89,7 +89,7 @@ class Understand:
         return {"todo": todo, "parts": [], "artifacts": []}
 
     def _read(self, state: State, ctx: JobContext) -> Mapping[str, Any]:
-        """The next batch. It is read again only if the worker is lost before its checkpoint."""
+        """Read the next batch. It is read again only if the worker is lost before its checkpoint."""
         task, *rest = state["todo"]
         parts, names = list(state["parts"]), list(state["artifacts"])
         number = state["files"].index(task["file"]) + 1
@@ -120,10 +120,10 @@ class Understand:
         return {"said": {**said, "attempt": ctx.attempt}}
 
     def _mark(self, state: State, ctx: JobContext) -> Mapping[str, Any]:
-        """Draw the boxes of what was used on their pages, and write down what was read."""
+        """Draw the boxes of the cited lines on their pages, and write out the text that was read."""
         said, names = state["said"], list(state["artifacts"])
         if said["attempt"] != ctx.attempt and "answer" in said:
-            # Clients begin the text anew with every attempt, and this one does not ask the model again.
+            # Clients start the text over with every attempt, and this one does not ask the model again.
             ctx.delta(said["answer"])
         lines = lines_of(state["parts"])
         used = said["lines"] if "lines" in said else [at for found in said["found"].values() for at in found["lines"]]
@@ -144,7 +144,7 @@ class Understand:
 
     @contextmanager
     def _pictures(self, state: State, ctx: JobContext, models: JobModels) -> Iterator[list[Path]]:
-        """The pages as a model sees them; none for one that cannot."""
+        """The pages as pictures for a model; none for one that cannot see."""
         pages = [part for part in state["parts"] if part["page"] is not None]
         if not pages or not concluding.sees(models):
             yield []
@@ -160,7 +160,7 @@ class Understand:
 
 @contextmanager
 def _opened(ctx: JobContext, file_id: str) -> Iterator[tuple[UploadedFile, Path]]:
-    """The file, and a folder of its own for what the sandbox makes of it."""
+    """The file, and a folder of its own for the sandbox's output."""
     with ctx.open_file(file_id) as file, scratch_folder() as folder:
         yield file, folder
 

@@ -1,4 +1,4 @@
-"""What the multimodal folder offers: understanding images, PDFs and recordings."""
+"""The capability of the multimodal folder: understanding images, PDFs and recordings."""
 
 from core.capability import Manifest
 from pipelines.multimodal.schemas import EXAMPLES, UnderstandInput, UnderstandOutput

@@ -1,4 +1,4 @@
-"""Pictures of pages that were rendered in the sandbox: small ones, ones for models, and ones with boxes drawn."""
+"""Pictures of pages that were rendered in the sandbox: thumbnails, pictures for models, and ones with boxes drawn."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -16,7 +16,7 @@ def thumbnail(path: Path) -> bytes:
 
 
 def seen(path: Path) -> Path:
-    """A JPEG beside `path` in the size that models see."""
+    """A JPEG beside `path` in the size for models."""
     target = path.with_suffix(".jpg")
     target.write_bytes(_jpeg(path, _SEEN_SIDE))
     return target

@@ -1,4 +1,4 @@
-"""What was read of a file as documents of its own: Markdown and JSON, and subtitles (SRT, WebVTT) of recordings."""
+"""Writes the text of a file as separate documents: Markdown and JSON, and subtitles (SRT, WebVTT) of recordings."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ _ESCAPED = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<
 
 
 def documents_of(parts: Sequence[Mapping[str, Any]]) -> dict[str, tuple[bytes, str]]:
-    """Content and media type by the ending of the name, of the parts of one file in their order."""
+    """Content and media type by file name extension, for the parts of one file in their order."""
     written = {"md": (markdown(parts), "text/markdown"), "json": (as_json(parts), "application/json")}
     if any(part["source"] == "speech" for part in parts):
         written |= {"srt": (srt(parts), "application/x-subrip"), "vtt": (vtt(parts), "text/vtt")}
@@ -64,7 +64,7 @@ def _escaped(text: str) -> str:
 
 
 def as_json(parts: Sequence[Mapping[str, Any]]) -> str:
-    """The parts with all of their lines: text, box or span, and how sure the reader is."""
+    """The parts with all of their lines: text, box or span, and the reader's confidence."""
     pages = [
         {
             "page": part["page"],
@@ -94,7 +94,7 @@ def srt(parts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def vtt(parts: Sequence[Mapping[str, Any]]) -> str:
-    """WebVTT: what would be markup is escaped."""
+    """WebVTT; markup is escaped."""
     cues = [
         f"{_time(start, '.')} --> {_time(end, '.')}\n{escape(text, quote=False)}\n" for start, end, text in _cues(parts)
     ]
@@ -102,7 +102,7 @@ def vtt(parts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cues(parts: Sequence[Mapping[str, Any]]) -> list[tuple[float, float, str]]:
-    """Start, end and text; an end never after the next start, and no arrow in a text, which would begin another cue."""
+    """Start, end and text; no end after the next start, and no arrow in a text, which would start another cue."""
     spoken = [line for part in parts if part["source"] == "speech" for line in part["lines"]]
     starts = [*(line["span"][0] for line in spoken), float("inf")]
     return [

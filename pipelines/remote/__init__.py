@@ -1,1 +1,1 @@
-"""Capabilities that are services of the company's own: described in a file, called over HTTP."""
+"""Capabilities that are the company's own services: described in a file, called over HTTP."""

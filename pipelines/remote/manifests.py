@@ -1,7 +1,7 @@
 """The operator's file of remote capabilities, read into manifests.
 
-Loaded by the API too, so it knows JSON Schema and nothing of HTTP. A tenant cannot write here: an address of a tenant's
-choosing would be a way into the network.
+The API loads it too, so it knows JSON Schema and nothing of HTTP. A tenant cannot write here: an address chosen by a
+tenant would be a way into the network.
 """
 
 import json
@@ -43,8 +43,8 @@ class Remote:
     """How one service is called. `body` maps members of the request to paths such as ``input.text``; None: the input.
 
     `result` is the path of the result in the answer; None: all of it. Values of the kinds `receives` reach it as they
-    are, where the guard's policy redacts what goes to tools. `baggage`: it is told whose work it does (W3C baggage).
-    Printing one shows no address.
+    are, where the guard's policy redacts what goes to tools. `baggage`: it receives the ids of the work it does (W3C
+    baggage). Printing one shows no address.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Calls a service over HTTP as a job: with one identity for all tries, bounded, and never further than its address.
+"""Calls a service over HTTP as a job: with one identity for all tries, bounded, and only on its own host.
 
 ``entry`` names of manifests are looked up here by `__getattr__`: ``legacy__translate`` builds the runner of
 ``legacy.translate``.
@@ -46,12 +46,13 @@ class RemoteRunner:
         self._client = open_client(remote.timeout_seconds)
 
     def run(self, ctx: JobContext, payload: BaseModel) -> BaseModel:
-        """Call the service, and wait for what it accepted. Raises `CapabilityFailure`: ``remote_…``."""
+        """Call the service, and wait for the work it accepted. Raises `CapabilityFailure`: ``remote_…``."""
         given, restored = ctx.for_tool(payload.model_dump(mode="json"), keeps=self._remote.receives)
         try:
             answer = self._order(ctx, given)
         except _Lost:
-            # It was restarted and forgot what it accepted. The same key makes the second the same piece of work.
+            # The service was restarted and lost the work it had accepted. Under the same key, the second request is the
+            # same work.
             answer = self._order(ctx, given)
         found = pick(answer, self._remote.result) if self._remote.result else answer
         if not isinstance(found, dict):
@@ -59,7 +60,7 @@ class RemoteRunner:
         return Result.model_validate(restored(found))
 
     def _order(self, ctx: JobContext, given: Mapping[str, Any]) -> Any:
-        """The answer, waited for where it comes later. Raises `_Lost`."""
+        """The answer, after waiting if it comes later. Raises `_Lost`."""
         with ctx.step("call"):
             status, answer, headers = self._ask(ctx, "POST", self._remote.url, self._body(ctx, given))
         if status != _ACCEPTED:
@@ -94,7 +95,7 @@ class RemoteRunner:
             )
         where = urljoin(self._remote.url, told)
         if urlsplit(where)[:2] != urlsplit(self._remote.url)[:2]:
-            # The credential goes along, and only the operator says who may see it.
+            # The credential would be sent along, and only the operator decides who may see it.
             raise CapabilityFailure("the service points to another host for its answer", code="remote_bad_answer")
         while True:
             wait(_retry_after(headers) or self._remote.poll_seconds, ctx.check)
@@ -103,9 +104,9 @@ class RemoteRunner:
                 return found
 
     def _ask(self, ctx: JobContext, method: str, url: str, body: Any) -> tuple[int, Any, Mapping[str, str]]:
-        """One request, tried again while it may pass. Every try carries the job's identity, so it acts once."""
+        """Send one request, and retry temporary failures. Every try carries the job's identity, so it acts once."""
         failures = 0
-        # The host alone: the path is the operator's.
+        # Only the host: the path is the operator's.
         seen = {semconv.HTTP_METHOD: method, semconv.SERVER_ADDRESS: urlsplit(url).hostname or ""}
         while True:
             ctx.check()
@@ -115,7 +116,7 @@ class RemoteRunner:
             except _Passing as error:
                 failures += 1
                 pause = self._backoff.pause(failures, error.seconds)
-                # The job's next attempt comes later, and has time.
+                # The job's next attempt is later, and has time.
                 if failures >= self._remote.max_tries or pause is None:
                     outage = Outage(f"remote service {self._remote.id}", error.seconds) if error.is_outage else None
                     raise CapabilityFailure(
@@ -157,7 +158,7 @@ class RemoteRunner:
         if method == "GET" and status in _FORGOTTEN:
             raise _Lost("the service does not know what it accepted", code="remote_unavailable", retryable=True)
         if status >= _REFUSED or status not in {_OK, 201, _ACCEPTED}:
-            # What a service writes into an error may quote the input, so only its status is passed on.
+            # A service's error text may quote the input, so only its status is passed on.
             raise CapabilityFailure(f"the service refused the request ({status})", code="remote_refused")
         try:
             answer = loads_foreign(raw) if raw else {}
@@ -169,13 +170,13 @@ class RemoteRunner:
 
 
 class _Lost(CapabilityFailure):
-    """What the service accepted is gone."""
+    """The service lost the work it had accepted."""
 
 
 class _Passing(Exception):
-    """What may be over soon; `seconds` is what the service asked to wait.
+    """A temporary failure; `seconds` is the wait that the service requested.
 
-    `is_outage`: it says that the service is unavailable, and nothing about this request.
+    `is_outage`: the service is unavailable, whatever the request.
     """
 
     def __init__(self, message: str, seconds: float | None = None, *, is_outage: bool = True) -> None:
@@ -185,7 +186,7 @@ class _Passing(Exception):
 
 
 def pick(value: Any, path: str) -> Any:
-    """What stands at ``a.b.c`` of nested objects; None where there is nothing."""
+    """The value at ``a.b.c`` of nested objects; None where there is none."""
     for name in path.split("."):
         if not isinstance(value, dict) or name not in value:
             return None

@@ -94,7 +94,7 @@ class Drafting:
         return {"drafts": drafts, "to_write": rest, "prompts": digests}
 
     def review(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
-        """Read the whole draft; what is objected to goes back to the writer with what the check refuses."""
+        """Review the whole draft; objections go back to the writer with the claims that the check refuses."""
         sections = [read_draft(draft) for draft in state["drafts"]]
         models = self._models.for_job(ctx)
         text, digests = "", state["prompts"]
@@ -113,7 +113,7 @@ class Drafting:
 
 
 def readings(state: ResearchState) -> list[tuple[int, list[int]]]:
-    """What the researcher reads, one task each: (part, numbers of sources).
+    """The reading tasks of the researcher, one each: (part, numbers of sources).
 
     A model that writes reads all sources of a part at once. One that quotes gives few sentences an answer, so it reads
     a few sources at a time.
@@ -127,12 +127,12 @@ def readings(state: ResearchState) -> list[tuple[int, list[int]]]:
 
 
 def steps_of(state: ResearchState) -> int:
-    """How many units of work `JobContext.progress` counts: readings, sections, the order, the check, the files."""
+    """The units of work that `JobContext.progress` counts: readings, sections, the order, the check, the files."""
     return len(readings(state)) + len(state["plan"]) + 3
 
 
 def _work(role: Role, state: ResearchState, models: JobModels, material: str, desk: Desk) -> tuple[str, dict[str, str]]:
-    """What the agent answers, and the digests of the prompts that were read by now."""
+    """The agent's answer, and the digests of the prompts read so far."""
     if not state["writes"]:
         return carry_out(role, role.goal, material, models, desk), state["prompts"]
     prompts = Prompts(models)

@@ -1,4 +1,4 @@
-"""The searches: as child jobs in knowledge bases, and on the web where that is on. What fails is remembered."""
+"""The searches: as child jobs in knowledge bases, and on the web if enabled. Failures are recorded."""
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -29,7 +29,7 @@ class Gathering:
         self._web = web
 
     def scout(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
-        """Search once with the whole question: what is found shapes the plan. Raises `CapabilityFailure`."""
+        """Search once with the whole question: the results shape the plan. Raises `CapabilityFailure`."""
         if state["web"] and self._web is None:
             raise CapabilityFailure(
                 "this installation has no web search; ask without `web`, or let the operator set WAYBILL_WEB_SEARCH",
@@ -67,7 +67,7 @@ class Gathering:
         return {"sources": sources, "candidates": candidates, "searches": [*state["searches"], *told]}
 
     def search_web(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
-        """Ask the web search service every sub-question; the results are sources beside those of the bases."""
+        """Send every sub-question to the web search service; the results are sources like those of the bases."""
         assert self._web is not None, "scout refuses a job that wants the web where there is none"
         sources, candidates = list(state["sources"]), [list(each) for each in state["candidates"]]
         told = []
@@ -149,12 +149,12 @@ def _told(call: ChildCall, outcome: ChildOutcome) -> dict[str, Any]:
 
 
 def _interleaved(found: Sequence[Sequence[Found]]) -> list[Found]:
-    """The best of each, then the second of each: ranks of two knowledge bases cannot be compared otherwise."""
+    """The best of each, then the second of each: the ranks of two knowledge bases cannot be compared otherwise."""
     return [source for rank in zip_longest(*found) for source in rank if source is not None]
 
 
 def _collect(sources: list[Found], found: Sequence[Found]) -> list[int]:
-    """Add what is new to `sources`; returns the numbers, from 1, of all that was found."""
+    """Add new results to `sources`; returns the numbers, from 1, of all results."""
     numbers = []
     for source in found:
         key = _identity(source)

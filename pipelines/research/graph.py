@@ -38,7 +38,7 @@ class Planning:
         self._models = models
 
     def plan(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
-        """By the model if it can fill in a schema; else by the question's form and the topics of what was found."""
+        """By the model if it can fill in a schema; else by the question's form and the topics of the passages found."""
         models = self._models.for_job(ctx)
         bound = models.resolve(CHAT)
         judges = {Ability.WRITES, Ability.JSON_SCHEMA} <= set(bound.abilities)
@@ -62,7 +62,7 @@ class Planning:
 def make_runner(
     models: Models, web: WebSearch | None, figures: Callable[[JobContext], Figures] = read_figures
 ) -> GraphRunner[ReportInput, ReportOutput]:
-    """The capability over the given models and web search service; `figures` tells what a job has cost."""
+    """The capability over the given models and web search service; `figures` reads a job's cost."""
     gathering, planning, drafting = Gathering(web), Planning(models), Drafting(models)
     critic, publishing = Critic(models), Publishing(figures)
     graph = new_graph(ResearchState)

@@ -1,4 +1,4 @@
-"""What the research folder offers."""
+"""The capability of the research folder."""
 
 from core.capability import Manifest
 from pipelines.research.schemas import EXAMPLES, ReportInput, ReportOutput

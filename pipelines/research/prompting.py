@@ -1,4 +1,4 @@
-"""The capability's prompts for one job, as the registry or the files have them, and sources as a model reads them."""
+"""The capability's prompts for one job, from the registry or the files, and sources as a model reads them."""
 
 from collections.abc import Iterable
 from xml.sax.saxutils import quoteattr
@@ -13,7 +13,7 @@ _PACKAGE = "pipelines.research"
 
 
 class Prompts:
-    """Reads prompts for the model that answers to `CHAT`, and remembers their digests."""
+    """Reads prompts for the model behind the alias `CHAT`, and records their digests."""
 
     def __init__(self, models: JobModels) -> None:
         self._models = models
@@ -28,7 +28,7 @@ class Prompts:
 
 
 def show_sources(sources: Iterable[tuple[int, Found]]) -> str:
-    """Numbered sources as data: none can end itself, and outside content says that it is."""
+    """Numbered sources as data: none can end its own element, and outside content is marked as such."""
     return "\n\n".join(_show(number, source) for number, source in sources)
 
 

@@ -24,7 +24,7 @@ class Publishing:
         self._figures = figures
 
     def publish(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
-        """Stream the report, which has passed its check, and leave the files behind."""
+        """Stream the report, which has passed its check, and write the files."""
         body = compose(state)
         making = making_of(state, body, self._figures(ctx))
         for block in blocks_of(state["question"], body, making):

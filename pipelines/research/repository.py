@@ -1,4 +1,4 @@
-"""What the job has cost and how long it has taken, from its own row."""
+"""The cost and the duration of the job, from its own row."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ WHERE id = :id AND organization_id = :organization_id AND project_id = :project_
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`cost_usd` counts child jobs too, and is not all that they cost unless it `is_priced`.
+    """The figures of a job. `cost_usd` includes child jobs, and is complete only if `is_priced`.
 
     `seconds` are from the submission to `at`, waiting included.
     """
@@ -32,7 +32,7 @@ class Figures:
 
     @property
     def cost_text(self) -> str:
-        """What it cost, for people."""
+        """The cost, for people."""
         return f"USD {cost_words(self.cost_usd, priced=self.is_priced)}"
 
 

@@ -1,4 +1,4 @@
-"""What the graph keeps between its steps: plain data, stored after every one of them."""
+"""The state of the graph between its steps: plain data, stored after every step."""
 
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -6,18 +6,18 @@ from pipelines.research.schemas import Origin
 
 
 class Part(TypedDict):
-    """A sub-question: what is asked, what is searched for, and the heading of its section."""
+    """A sub-question: its question, its search query, and the heading of its section."""
 
     question: str
     query: str
     heading: str
     origin: Origin
-    # Whether a passage surely answers it, where no model writes: else what was found may help, and no more.
+    # Whether a passage surely answers it, when no model writes: otherwise the passages may help, and no more.
     certain: NotRequired[bool]
 
 
 class Found(TypedDict):
-    """A source as it was found. Drafts cite it by its place in `ResearchState.sources`, counted from 1."""
+    """A source that was found. Drafts cite it by its place in `ResearchState.sources`, counted from 1."""
 
     kind: Literal["document", "web"]
     title: str
@@ -47,7 +47,7 @@ class Objection(TypedDict):
 
 
 class Removed(TypedDict):
-    """A claim that was taken out of part number `part`, and why."""
+    """A claim that was removed from part number `part`, and why."""
 
     part: int
     text: str
@@ -55,7 +55,7 @@ class Removed(TypedDict):
 
 
 class Verdict(TypedDict):
-    """What the check says of one claim: `support` is how it is supported, or None with the `reason`."""
+    """The check's verdict on one claim: `support` is how it is supported, or None with the `reason`."""
 
     part: int
     text: str
@@ -66,7 +66,7 @@ class Verdict(TypedDict):
 
 
 class ResearchState(TypedDict, total=False):
-    """Parts are numbered by their place in `plan`, from 0; `drafts`, `order` and `candidates` run beside it."""
+    """Parts are numbered by their place in `plan`, from 0; `drafts`, `order` and `candidates` are parallel to it."""
 
     question: str
     knowledge_bases: list[str]

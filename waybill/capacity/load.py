@@ -1,4 +1,4 @@
-"""What is asked of a deployment, and what it may use: the model's inputs, with the default of each."""
+"""The load of a deployment and its limits: the model's inputs, with the default of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ class PoolLoad:
     cpu_seconds: float = 0.0
 
 
-# A mix to begin with; every figure is an assumption that an option replaces.
+# A mix to start with; every figure is an assumption that an option replaces.
 DEFAULT_MIX: Mapping[str, PoolLoad] = {
     "knowledge": PoolLoad(0.50, 4.0),
     "models": PoolLoad(0.30, 3.0),
@@ -21,7 +21,7 @@ DEFAULT_MIX: Mapping[str, PoolLoad] = {
     "multimodal": PoolLoad(0.04, 20.0),
     "research": PoolLoad(0.01, 180.0),
 }
-# Slots of a pod and the memory that it asks for, as in the chart's values; a test compares.
+# Slots of a pod and its memory request, as in the chart's values; a test compares them.
 PODS: Mapping[str, tuple[int, int]] = {
     "knowledge": (4, 1024),
     "customer_operations": (4, 768),
@@ -34,7 +34,7 @@ OTHER_POD = (4, 1024)
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The busiest minute, and what one job is like on average. Sizes are in kB of 1,000 bytes."""
+    """The busiest minute, and an average job. Sizes are in kB of 1,000 bytes."""
 
     jobs_per_minute: float
     pools: Mapping[str, PoolLoad] = field(default_factory=lambda: DEFAULT_MIX)
@@ -42,7 +42,7 @@ class Load:
     model_calls: float = 3.0
     deltas: float = 50.0
     webhooks: float = 0.0
-    # None: one stream for every job that runs.
+    # None: one stream for every running job.
     streams: float | None = None
     retention_days: float = 90.0
     average_share: float = 1.0
@@ -65,7 +65,7 @@ class Load:
 
     @property
     def drivers(self) -> dict[str, float]:
-        """What the load consists of a second, by `units.DRIVERS`, without the dispatcher's looks."""
+        """The components of the load a second, by `units.DRIVERS`, without the dispatcher's looks."""
         rate = self.jobs_per_second
         return {
             "job": rate,
@@ -79,7 +79,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the parts that do not multiply may use; by default, what `infra/azure/prod.tfvars` buys."""
+    """The capacity of the parts that do not scale out; by default, the sizes in `infra/azure/prod.tfvars`."""
 
     postgres_cores: float = 8
     postgres_iops: float = 2300

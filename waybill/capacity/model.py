@@ -1,6 +1,6 @@
-"""What a load needs: pods, connections, processor time, writes, storage, and what gives way first.
+"""Computes what a load needs: pods, connections, processor time, writes, storage, and the bottleneck.
 
-A resource's use is the sum over what the load consists of (`drivers`), each times its unit cost. Slots follow Little's
+A resource's use is the sum over the components of the load (`drivers`), each times its unit cost. Slots follow Little's
 law; and the dispatcher, which looks at every pool in a round, counts the jobs in flight at each look (`round_seconds`).
 """
 
@@ -20,12 +20,12 @@ STREAMS_PER_API = 5000
 JOBS_OF_A_POOL = 10_000
 # A round that takes longer than the dispatcher's poll leaves free slots waiting.
 ROUND_SECONDS_MAX = 0.25
-# The dispatcher's pace (workers/dispatcher.py): its slower one begins where a pool's look-ahead passes three jobs.
+# The dispatcher's pace (workers/dispatcher.py): its slower one starts where a pool's look-ahead passes three jobs.
 PACE_SECONDS, PACE_UNDER_LOAD_SECONDS = 0.01, 0.025
 LOAD_JOBS_PER_SECOND = 60.0
 # The log is flushed by one process at a time, in about a millisecond on a network's disk; the others' commits join.
 FLUSHES_PER_SECOND_MAX = 1000.0
-# WAYBILL_EVENT_STREAM_TTL_SECONDS, as it is unless set.
+# The default of WAYBILL_EVENT_STREAM_TTL_SECONDS.
 STREAM_TTL_SECONDS = 900
 _PAGE_MB = 8192 / 1e6
 _DAYS_OF_MONTH = 30
@@ -61,24 +61,24 @@ REMEDIES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A resource that does not multiply: what is needed of it, and what may be used, with the headroom taken off."""
+    """A resource that does not scale out: how much of it is needed, and how much is available after the headroom."""
 
     resource: str
     needed: float
     usable: float
     unit: str
-    # With everything else of the load in proportion.
+    # In proportion to everything else of the load.
     full_at_jobs_per_minute: float = math.inf
 
     @property
     def share(self) -> float:
-        """1 is full, headroom kept."""
+        """The share of the capacity in use: 1 is full, headroom kept."""
         return self.needed / self.usable
 
 
 @dataclass(frozen=True, slots=True)
 class Pods:
-    """Pods of a kind or pool, and why so many."""
+    """Pods of a kind or pool, and the reason for their number."""
 
     kind: str
     pool: str | None
@@ -89,7 +89,7 @@ class Pods:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a load needs. `uses` are in the order in which they are full as the load grows."""
+    """The resources that a load needs. `uses` are in the order in which they are full as the load grows."""
 
     load: Load
     limits: Limits
@@ -113,7 +113,7 @@ class Plan:
 
 
 def plan(load: Load, limits: Limits, units: Units) -> Plan:
-    """What `load` needs within `limits`."""
+    """The plan for `load` within `limits`."""
     found = _plan(load, limits, units)
     uses = [replace(use, full_at_jobs_per_minute=_full_at(use.resource, load, limits, units)) for use in found.uses]
     return replace(found, uses=tuple(sorted(uses, key=lambda use: use.full_at_jobs_per_minute)))
@@ -125,7 +125,7 @@ def _plan(load: Load, limits: Limits, units: Units) -> Plan:
     workers = sum(each.count for each in pods if each.kind == "worker")
     connections = sum(each.count * _connections(each, units) for each in pods)
     busy = sum(units.used(name, drivers) + units.idle[name] for name in ("statement_seconds", "cpu_postgres"))
-    # A transaction holds its connection for about as long again while the client works and the network carries.
+    # A transaction holds its connection for about as long again, while the client works and for network time.
     pooled = math.ceil(2 * busy / (1 - load.headroom)) + units.connections["dispatcher"]
     postgres = units.used("cpu_postgres", drivers) + units.idle["cpu_postgres"]
     postgres += _looks(load, units) * load.running_jobs * units.dispatcher["in_flight_row_seconds"]
@@ -137,7 +137,7 @@ def _plan(load: Load, limits: Limits, units: Units) -> Plan:
     redis += workers * units.idle_worker["redis_commands"]
     events = load.jobs_per_second * load.deltas * min(1.0, load.open_streams / max(load.running_jobs, 1e-9))
     redis_cores = units.used("cpu_redis", drivers) + units.idle["cpu_redis"] + workers * units.idle_worker["cpu_redis"]
-    # What a delta costs is in it already; what its follower adds is not.
+    # The cost of the delta itself is already included; the cost that its follower adds is not.
     redis_cores += events * max(0.0, units.stream["event_redis_cpu"] - units.costs["delta"]["cpu_redis"])
     held = units.used("redis_bytes_held", drivers) * STREAM_TTL_SECONDS / 1e9
     dispatcher = units.used("cpu_dispatcher", drivers) + units.idle["cpu_dispatcher"]
@@ -185,7 +185,7 @@ def _full_at(resource: str, load: Load, limits: Limits, units: Units) -> float:
 
 
 def drivers_of(load: Load, units: Units) -> dict[str, float]:
-    """What the load consists of a second, with the dispatcher's looks beyond those of an idle deployment."""
+    """The components of the load a second, with the dispatcher's looks beyond those of an idle deployment."""
     looks = max(0.0, _looks(load, units) - units.dispatcher["idle_looks_per_second"])
     return {**load.drivers, "look": looks}
 
@@ -268,7 +268,7 @@ def _storage(load: Load, units: Units) -> tuple[dict[str, float], float]:
 
 
 def assumptions(load: Load) -> list[str]:
-    """What the figures take for granted, in sentences."""
+    """The assumptions behind the figures, in sentences."""
     streams = "one open stream for every running job" if load.streams is None else f"{load.streams:,.0f} open streams"
     mix = ", ".join(f"{name} {pool.share:.1%} of {pool.seconds:g} s" for name, pool in load.pools.items())
     return [

@@ -9,9 +9,9 @@ from typing import Any
 
 UNITS_FILE = Path(__file__).with_name("units.json")
 
-# What a cost is for. The load says how many of each there are a second.
+# The drivers of cost. The load gives the number of each a second.
 DRIVERS = ("job", "payload_kb", "model_call", "delta", "webhook", "running_second", "look")
-# What is used, in seconds, bytes and counts; Redis holds events for as long as their streams live.
+# The resources, in seconds, bytes and counts; Redis holds events for as long as their streams live.
 RESOURCES = (
     "cpu_api",
     "cpu_worker",
@@ -46,7 +46,7 @@ class Units:
     connections: Mapping[str, int]
 
     def used(self, resource: str, drivers: Mapping[str, float]) -> float:
-        """How much of `resource` that many `drivers` use, without what an idle deployment uses."""
+        """How much of `resource` that many `drivers` use, without the use of an idle deployment."""
         return sum(self.costs[driver][resource] * count for driver, count in drivers.items())
 
 

@@ -45,7 +45,7 @@ def pods(found: Plan) -> list[Row]:
 
 
 def needs(found: Plan) -> list[Row]:
-    """A row for each figure that is no resource with a limit, or is more than one."""
+    """A row for each figure beyond the limited resources."""
     months = ", ".join(f"{clock.replace('_', ' ')} {size:,.1f}" for clock, size in found.storage_gb_per_month.items())
     return [
         ("Postgres connections", f"{found.connections:,}"),
@@ -62,7 +62,7 @@ def needs(found: Plan) -> list[Row]:
 
 
 def uses(found: Plan) -> list[Row]:
-    """A row for each resource that does not multiply, in the order in which they are full."""
+    """A row for each resource that does not scale out, in the order in which they are full."""
     return [
         (
             use.resource,
@@ -76,7 +76,7 @@ def uses(found: Plan) -> list[Row]:
 
 
 def _two_digits(value: float) -> float:
-    """No model of this kind is better than that."""
+    """Two digits: no model of this kind is more accurate."""
     return float(f"{value:.2g}")
 
 

@@ -1,4 +1,4 @@
-"""Where the demo runs: the sample documents, the stack, and a key of its own."""
+"""The environment of the demo: the sample documents, the stack, and its own key."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,14 +14,14 @@ from waybill.cli.output import Output
 if TYPE_CHECKING:
     from core.kit.settings import Settings
 
-# An organization of its own: its prices are no one else's.
+# A separate organization, so that its prices affect no one else.
 _ORGANIZATION, _PROJECT, _KEY_NAME, _APPROVER_NAME = "demo", "demo", "waybill demo", "waybill demo, approver"
 _KEY_LIFE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A stack to use. `tend` looks after its parts when it is ours; `is_ours` says that it ends with the demo."""
+    """A stack to use. `tend` supervises its parts when the demo started it; `is_ours`: the stack ends with the demo."""
 
     settings: "Settings"
     url: str
@@ -48,7 +48,7 @@ def find_corpus() -> Path:
 
 @contextmanager
 def open_place(output: Output, *, api_port: int | None, flower: bool) -> Iterator[Place]:
-    """The stack that runs in WAYBILL_HOME, left running; else one of our own, ended with the block.
+    """The stack that runs in WAYBILL_HOME, left running; else a new one, ended with the block.
 
     Raises `StackError` when none runs and none can be started.
     """
@@ -63,7 +63,7 @@ def open_place(output: Output, *, api_port: int | None, flower: bool) -> Iterato
         yield _of_running(settings, str(running["settings"]["url"]))
         return
     output.note(f"starting everything; it is kept in {settings.home}")
-    # Under --json the one document at the end is the output.
+    # Under --json the output is only the one document at the end.
     report = None if output.as_json else teller(output)
     with Stack(settings, flower=flower, api_port=api_port, report=report) as stack:
         found = stack.running
@@ -77,7 +77,7 @@ def open_place(output: Output, *, api_port: int | None, flower: bool) -> Iterato
 def make_key(settings: "Settings", *, approves: bool = False) -> str:
     """A key for the project ``demo`` of this stack that expires within the hour.
 
-    The one that `approves` is another person's: who submits a job may not say yes to the money that it moves.
+    The one that `approves` is another person's: the submitter of a job may not approve the money that it moves.
     """
     from core.keys.scopes import WORKING_SCOPES
     from core.keys.service import KeyService
@@ -91,7 +91,7 @@ def make_key(settings: "Settings", *, approves: bool = False) -> str:
                 organization=_ORGANIZATION,
                 project=_PROJECT,
                 name=_APPROVER_NAME if approves else _KEY_NAME,
-                # The demo prices the models that run here, and knows its customers.
+                # The demo prices the models that run here, and knows its own customers.
                 scopes=("jobs:answer",)
                 if approves
                 else (*WORKING_SCOPES, "customers:verify", "prices:read", "prices:write"),

@@ -1,4 +1,4 @@
-"""``waybill demo``: the product at work on this machine, everything real and over HTTP."""
+"""Implements ``waybill demo``: the product at work on this machine, everything real and over HTTP."""
 
 from contextlib import suppress
 from time import monotonic
@@ -127,7 +127,7 @@ def _failed_parts(live: "Job", others: list["Job"], services: dict[str, Any]) ->
 
 
 def _give_up(place: Place, key: str) -> None:
-    """Cancel what the demo has submitted: jobs are durable, and the next start would resume them."""
+    """Cancel the demo's jobs: jobs are durable, and the next start would resume them."""
     from waybill.client import ClientError, WaybillClient
 
     with WaybillClient(place.url, key, timeout_seconds=3.0) as client, suppress(ClientError):

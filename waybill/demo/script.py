@@ -1,4 +1,4 @@
-"""What the demo asks and pays. The first question is streamed live; the documents do not answer the last one."""
+"""The demo's questions and prices. The first question is streamed live; the documents do not answer the last one."""
 
 BASE_NAME = "sample-handbook"
 BASE_DESCRIPTION = "The handbook of Veldhaven, a parcel company that was made up for this"
@@ -11,6 +11,6 @@ OTHER_QUESTIONS = (
     "What is the dress code for the summer party?",
 )
 
-# US dollars a token for the models that run on this machine, which cost nothing until an operator says what a machine
-# costs. About a small virtual machine that is busy all day.
+# US dollars a token for the models that run on this machine, which cost nothing until an operator sets a price for the
+# machine. About a small virtual machine that is busy all day.
 MACHINE_PRICES = {"input_tokens": "0.00000002", "output_tokens": "0.0000001", "embedding_tokens": "0.00000001"}

@@ -1,4 +1,4 @@
-"""The demo's other services: a customer's message, a picture, a report; each left out where no worker offers it."""
+"""The demo's other services: a customer's message, a picture, a report; each skipped when no worker offers it."""
 
 import json
 import mimetypes
@@ -21,7 +21,7 @@ _RESEARCH = "How are damaged parcels claimed, and how many stops may a delivery 
 
 
 class Services:
-    """Runs each of them once, and shows what came of it with its cost."""
+    """Runs each of them once, and shows its result with its cost."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Services:
         self._offered = {each.id for each in client.capabilities.list().data}
 
     def run(self) -> dict[str, Any]:
-        """The jobs by capability; those that this stack offers and whose examples are here."""
+        """The jobs by capability; those that this stack offers and whose examples are present."""
         found: dict[str, Any] = {}
         shows: dict[str, Callable[[], Job | None]] = {
             RESOLVE: self._resolve,

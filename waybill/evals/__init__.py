@@ -1,4 +1,4 @@
-"""Measuring quality on data sets that nobody here wrote."""
+"""Measures quality on third-party data sets."""
 
 from waybill.evals.cli import app
 

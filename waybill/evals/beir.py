@@ -1,4 +1,4 @@
-"""Reading a retrieval data set in the BEIR layout (Thakur et al. 2021, arXiv:2104.08663).
+"""Reads a retrieval data set in the BEIR layout (Thakur et al. 2021, arXiv:2104.08663).
 
 A folder with ``corpus.jsonl`` (``_id``, ``title``, ``text``), ``queries.jsonl`` (``_id``, ``text``) and
 ``qrels/test.tsv`` (query id, document id, grade, under a header).
@@ -16,7 +16,7 @@ from waybill.evals.files import UnreadableData, read_lines, read_text
 class DataSet:
     """Documents by id (title and text joined), queries by id, and each query's grades by document id.
 
-    Only judged queries with at least one relevant document are kept: the others measure nothing.
+    Only judged queries with at least one relevant document are included: the others measure nothing.
     """
 
     name: str

@@ -39,7 +39,7 @@ def retrieval(
 
     Uses DATABASE_URL or the running stack, and leaves nothing there; without either, starts a Postgres of its own.
     """
-    # A model runtime and half the core stand behind these two.
+    # These two import a model runtime and half the core.
     from core.gateway.embeddings.minilm import load_minilm
     from waybill.evals.files import UnreadableData
     from waybill.evals.retrieval import run_retrieval_eval

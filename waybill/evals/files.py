@@ -1,4 +1,4 @@
-"""Reading data sets: what cannot be read is named by its file and line."""
+"""Reads data sets: errors name the file and the line."""
 
 import json
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ _BETWEEN = ", \t\r\n"
 
 
 class UnreadableData(ValueError):
-    """The data is not in the layout that is expected; says which file and line."""
+    """The data is not in the expected layout; the message names the file and the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An object of a file. `place` names the file and the line, for complaints."""
+    """An object of a file. `place` names the file and the line, for error messages."""
 
     place: str
     values: dict[str, Any]
@@ -25,7 +25,7 @@ class Row:
 
 def read_lines(path: Path, *required: str) -> Iterator[Row]:
     """The objects of a file with one on each line; empty lines are skipped. Raises `UnreadableData`."""
-    # JSON may hold line separators of Unicode as they are, so only a newline ends a line.
+    # JSON may hold Unicode line separators unescaped, so only a newline ends a line.
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             yield _row(f"{path}, line {number}", line, required)
@@ -42,7 +42,7 @@ def read_array(path: Path, *required: str) -> Iterator[Row]:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, which may begin with a byte order mark. Raises `UnreadableData`."""
+    """The text of a file, which may start with a byte order mark. Raises `UnreadableData`."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -60,7 +60,7 @@ def _row(place: str, text: str, required: tuple[str, ...]) -> Row:
 
 
 def _elements(path: Path, text: str) -> Iterator[tuple[int, int]]:
-    """Where each element of the array begins and ends."""
+    """Where each element of the array starts and ends."""
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:

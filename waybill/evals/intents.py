@@ -1,7 +1,7 @@
-"""How well intents of short messages are told apart, by the classifier that `customer_operations.resolve` uses.
+"""Measures how well the classifier of `customer_operations.resolve` distinguishes intents of short messages.
 
 Reads a data set of the banking77 layout (Casanueva et al. 2020, arXiv:2003.04807): ``train.csv`` and ``test.csv`` with
-the columns ``text`` and ``category``. The classifier sees the training half alone, its constants included.
+the columns ``text`` and ``category``. The classifier, its constants included, sees only the training half.
 """
 
 import csv
@@ -40,10 +40,10 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was measured on the test half.
+    """The measurements on the test half.
 
     `calibration_error` is the expected calibration error over ten bins (Guo et al. 2017); `covered_at_95` is the share
-    of messages that can be answered without a person when those answered shall be right 95 times in 100, choosing by
+    of messages that can be answered without a person when 95 in 100 of those answered must be right, choosing by
     confidence. `confused` are the pairs (wanted, guessed, times) that are mistaken most.
     """
 
@@ -71,7 +71,7 @@ def run_intents_eval(
 ) -> Report:
     """Learn from the training half of folder `data`, guess the test half, and compare.
 
-    `cache` is a folder that keeps embeddings between runs, under the digest of model and texts. `progress` is told
+    `cache` is a folder that keeps embeddings between runs, under the digest of model and texts. `progress` receives
     (what, done, total). Raises `waybill.evals.files.UnreadableData`.
     """
     tell = progress or _silently
@@ -143,7 +143,7 @@ def _embed(
         if kept.is_file():
             found: NDArray[np.float32] = np.load(kept, allow_pickle=False)
             return found
-    # Texts of like length share a batch, or the short ones would be computed as long as the longest.
+    # Texts of similar length share a batch, or the short ones would be computed as long as the longest.
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     vectors: NDArray[np.float32] | None = None
     done = 0
@@ -167,4 +167,4 @@ def _batches(order: list[int]) -> Iterator[list[int]]:
 
 
 def _silently(_what: str, _done: int, _total: int) -> None:
-    """Nobody watches."""
+    """Report nothing."""

@@ -1,4 +1,4 @@
-"""Measures of a ranking against graded judgements, and how sure a mean of them is."""
+"""Measures of a ranking against graded judgments, and the confidence interval of their mean."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Mean:
 
 
 def ndcg(grades: Mapping[str, int], ranking: Sequence[str], depth: int) -> float:
-    """Normalised discounted cumulative gain of the first `depth` documents, between 0 and 1.
+    """Normalized discounted cumulative gain of the first `depth` documents, between 0 and 1.
 
     `grades` are the judged documents' relevance; an unjudged document counts as 0. The gain is the grade itself and the
     discount ``log2(rank + 1)``, as in trec_eval and BEIR (Järvelin and Kekäläinen, "Cumulated Gain-Based Evaluation of

@@ -1,7 +1,7 @@
-"""How well search finds what people judged relevant, measured through the code that serves searches.
+"""Measures how well search finds the documents that people judged relevant, through the code that serves searches.
 
-Every document is stored by `KnowledgeService.store_chunks` and every query asked of `KnowledgeService.search`, in a
-real database. A document ranks where its best chunk does.
+Every document is stored by `KnowledgeService.store_chunks` and every query sent to `KnowledgeService.search`, in a real
+database. A document ranks where its best chunk does.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from waybill.evals.workspace import measuring
 
 NDCG_DEPTH = 10
 RECALL_DEPTH = 100
-# Chunks asked for a query: enough that 100 documents of a few chunks each are among them.
+# Chunks requested for a query: enough that 100 documents of a few chunks each are among them.
 PASSAGES = 400
 
 Progress = Callable[[str, int, int], None]
@@ -47,7 +47,7 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QueryFigures:
-    """One query: its measures, how long the search took, and what was ranked first."""
+    """One query: its measures, the duration of the search, and the first results."""
 
     id: str
     ndcg_at_10: float
@@ -58,7 +58,7 @@ class QueryFigures:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was measured. Means are over queries, with 95 % bootstrap intervals."""
+    """The measurements. Means are over queries, with 95 % bootstrap intervals."""
 
     data: str
     embedding_model: str
@@ -82,9 +82,9 @@ def run_retrieval_eval(
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Store the data set of folder `data` in a temporary knowledge base, ask all its queries, and score the answers.
+    """Store the data set of folder `data` in a temporary knowledge base, run all its queries, and score the answers.
 
-    `progress` is told (what, done, total). Nothing stays in the database. Raises `waybill.evals.files.UnreadableData`.
+    `progress` receives (what, done, total). Nothing stays in the database. Raises `waybill.evals.files.UnreadableData`.
     """
     tell = progress or _silently
     data_set = load(data)
@@ -178,4 +178,4 @@ def _new_chunk(chunk: Chunk, vector: NDArray[np.float32]) -> NewChunk:
 
 
 def _silently(_what: str, _done: int, _total: int) -> None:
-    """Nobody watches."""
+    """Report nothing."""

@@ -1,4 +1,4 @@
-"""A real database to measure in, left as it was found."""
+"""A real database to measure in, restored to its earlier state."""
 
 import tempfile
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _STATEMENT_TIMEOUT_SECONDS = 300.0
 
 @contextmanager
 def measuring(settings: Settings) -> Iterator[tuple[Session, Principal]]:
-    """A session as a tenant of its own, and that tenant. Everything is rolled back at the end, also after a crash.
+    """A session of a new tenant, and that tenant. Everything is rolled back at the end, also after a crash.
 
     Uses the database the settings name, which must be migrated, or a throwaway embedded one.
     """

@@ -1,5 +1,5 @@
-"""A sample of what Waybill is attached to: the customer system of Veldhaven, a parcel company that was made up.
+"""A sample of a system that Waybill is attached to: the customer system of Veldhaven, a fictional parcel company.
 
-It stands for a company's own system and knows nothing of Waybill: a database of its own, tools over MCP, and rules that
-hold whoever calls. Nothing else of Waybill imports it.
+It stands in for a company's own system and knows nothing of Waybill: it has its own database, tools over MCP, and rules
+that apply to every caller. Nothing else of Waybill imports it.
 """

@@ -1,6 +1,6 @@
-"""Customers and orders that documentation, demo and evaluations name: one for each thing that can be the matter.
+"""Customers and orders used by documentation, demo and evaluations: one for each kind of problem.
 
-Everything happens around `TODAY`, the day on which this system stands still, so that no time window ever closes.
+Everything happens around `TODAY`, the fixed date of this system, so that no time window ever closes.
 """
 
 from datetime import date
@@ -20,7 +20,7 @@ CUSTOMERS: tuple[tuple[str, str, str, str, str, date], ...] = (
 # id, customer, placed on, service, state, base, fuel, options, times charged, refunds (reason, amount, made on);
 # then the shipment: status, promised on, first attempt on, delivered on, last scan on, last town, declared value.
 ORDERS: tuple[tuple[object, ...], ...] = (
-    # An Express that came a day late: 24.30 back.
+    # An Express that arrived a day late: 24.30 back.
     ("VH-300001", "C-1001", "2026-04-13", "express_24", "delivered", "22.40", "1.90", "0.00", 1, (),
      "DLV", "2026-04-14", "2026-04-15", "2026-04-15", "2026-04-15", "Utrecht", "120.00"),
     # The same for 84.20, which a person has to approve.
@@ -32,7 +32,7 @@ ORDERS: tuple[tuple[object, ...], ...] = (
     # Two working days late: no promise was broken.
     ("VH-300004", "C-1003", "2026-04-07", "standard", "delivered", "11.20", "0.80", "0.00", 1, (),
      "DLV", "2026-04-10", "2026-04-14", "2026-04-14", "2026-04-14", "Opole", "60.00"),
-    # A label that nobody used: cancelled and paid back.
+    # A label that was never used: canceled and refunded.
     ("VH-300005", "C-1004", "2026-04-10", "standard", "booked", "11.70", "0.90", "0.00", 1, (),
      "LBL", "2026-04-15", None, None, None, "Venlo", "30.00"),
     # Charged twice.
@@ -47,19 +47,19 @@ ORDERS: tuple[tuple[object, ...], ...] = (
     # Marked delivered, and not received.
     ("VH-300009", "C-1005", "2026-04-13", "standard", "delivered", "9.90", "0.70", "0.00", 1, (),
      "DLV", "2026-04-17", "2026-04-17", "2026-04-17", "2026-04-17", "Aachen", "85.00"),
-    # Not sorted yet: its address changes free of charge.
+    # Not sorted yet: its address can be changed free of charge.
     ("VH-300010", "C-1006", "2026-04-18", "standard", "in_transit", "10.20", "0.80", "0.00", 1, (),
      "COL", "2026-04-23", None, None, "2026-04-20", "Antwerp", "55.00"),
     # Out for delivery: nothing can be changed.
     ("VH-300011", "C-1006", "2026-04-15", "standard", "in_transit", "10.20", "0.80", "0.00", 1, (),
      "OFD", "2026-04-20", None, None, "2026-04-20", "Antwerp", "55.00"),
-    # A late Express, asked for too late.
+    # A late Express, requested too late.
     ("VH-300012", "C-1006", "2026-03-09", "express_24", "delivered", "24.00", "2.00", "0.00", 1, (),
      "DLV", "2026-03-10", "2026-03-11", "2026-03-11", "2026-03-11", "Antwerp", "99.00"),
-    # Arrived broken.
+    # Arrived damaged.
     ("VH-300013", "C-1002", "2026-04-13", "standard", "delivered", "14.60", "1.10", "3.00", 1, (),
      "DLV", "2026-04-16", "2026-04-16", "2026-04-16", "2026-04-16", "Breda", "180.00"),
-    # A late Express that was paid back already.
+    # A late Express that was refunded already.
     ("VH-300014", "C-1001", "2026-04-08", "express_24", "delivered", "21.00", "1.80", "0.00", 1,
      (("express_late", "22.80", "2026-04-12"),),
      "DLV", "2026-04-09", "2026-04-10", "2026-04-10", "2026-04-10", "Utrecht", "80.00"),
@@ -72,7 +72,7 @@ ORDERS: tuple[tuple[object, ...], ...] = (
     # Lost, as the search found.
     ("VH-300017", "C-1003", "2026-03-12", "standard", "lost", "13.00", "1.00", "0.00", 1, (),
      "LST", "2026-03-17", None, None, "2026-03-14", "Katowice", "65.00"),
-    # On time, and nothing is the matter.
+    # On time, without any problem.
     ("VH-300018", "C-1001", "2026-04-15", "express_24", "delivered", "19.80", "1.60", "0.00", 1, (),
      "DLV", "2026-04-16", "2026-04-16", "2026-04-16", "2026-04-16", "Utrecht", "35.00"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The system's own database: made, shaped and filled when it is first opened."""
+"""The system's own database: created, migrated and filled when it is first opened."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +17,7 @@ from waybill.sample_system.seed import COLUMNS, make_rows
 
 DATABASE = "waybill_sample_system"
 _LOCK = 7201951
-# The same ones each time, and the work of a tenth of a second.
+# The same rows each time, generated in a tenth of a second.
 _made = cache(make_rows)
 
 
@@ -36,7 +36,7 @@ class SampleDatabase:
             yield connection
 
     def prepare(self) -> None:
-        """Make the tables and fill them, unless that was done before."""
+        """Create the tables and fill them, unless that was done before."""
         with self.transaction() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             connection.execute(files(__package__).joinpath("schema.sql").read_bytes())
@@ -44,7 +44,7 @@ class SampleDatabase:
                 _fill(connection)
 
     def reset(self) -> None:
-        """Bring every table back to what it was when it was filled."""
+        """Restore every table to its initial rows."""
         with self.transaction() as connection:
             connection.execute(
                 "TRUNCATE calendar, customers, orders, shipments, refunds, tickets, messages, operations"
@@ -57,7 +57,7 @@ class SampleDatabase:
 
 
 def ensure_database(server_url: str, name: str = DATABASE) -> str:
-    """The URL of the database `name` on the server of `server_url`, which is made when it is missing.
+    """The URL of the database `name` on the server of `server_url`, created when it is missing.
 
     The role of `server_url` needs CREATEDB for that.
     """

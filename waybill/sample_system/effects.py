@@ -1,4 +1,4 @@
-"""What the system does. Every effect happens under an idempotency key, in one transaction with the key.
+"""The system's effects. Every effect happens under an idempotency key, in one transaction with the key.
 
 The same key with the same arguments gets the first answer again; with other arguments it is refused. Two callers with
 one key at the same moment wait for each other at the key's unique index.
@@ -22,7 +22,7 @@ Act = Callable[[Connection[DictRow], str, dict[str, Any]], dict[str, Any]]
 
 
 def once(connection: Connection[DictRow], tool: str, act: Act, key: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What `act` answers, or what it answered when it was called under `key` before, marked ``replayed``."""
+    """The answer of `act`, or its earlier answer under `key`, marked ``replayed``."""
     digest = hashlib.sha256(json.dumps([tool, arguments], sort_keys=True, default=str).encode()).digest()
     taken = connection.execute(
         "INSERT INTO operations (idempotency_key, tool, arguments_digest) VALUES (%s, %s, %s)"
@@ -134,7 +134,7 @@ def restore_address(connection: Connection[DictRow], _key: str, arguments: dict[
 
 
 def open_ticket(connection: Connection[DictRow], key: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Put a matter in front of a colleague. Raises `Refused` for an unknown customer, order or kind."""
+    """Hand a matter to a colleague. Raises `Refused` for an unknown customer, order or kind."""
     ticket_id, order_id = _new_id("T", key), arguments["order_id"]
     if order_id is not None and _locked(connection, order_id)[0]["customer_id"] != arguments["customer_id"]:
         raise Refused("order_unknown", "this customer has no order with that number")
@@ -150,7 +150,7 @@ def open_ticket(connection: Connection[DictRow], key: str, arguments: dict[str, 
 
 
 def withdraw_ticket(connection: Connection[DictRow], _key: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Take back a ticket that nobody has closed. Raises `Refused`."""
+    """Take back a ticket that is not closed yet. Raises `Refused`."""
     found = connection.execute(
         "UPDATE tickets SET state = 'withdrawn' WHERE id = %s AND state = 'open' RETURNING id",
         (arguments["ticket_id"],),
@@ -174,7 +174,7 @@ def send_message(connection: Connection[DictRow], key: str, arguments: dict[str,
 
 
 def _locked(connection: Connection[DictRow], order_id: str) -> tuple[DictRow, DictRow]:
-    """The order and its shipment, held until the transaction ends: two refunds cannot both see the same rest."""
+    """The order and its shipment, locked until the transaction ends: two refunds cannot both use the same rest."""
     order = connection.execute("SELECT * FROM orders WHERE id = %s FOR UPDATE", (order_id,)).fetchone()
     if order is None:
         raise Refused("order_unknown", "there is no order with that number")

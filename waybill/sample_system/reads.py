@@ -1,4 +1,4 @@
-"""What the system tells: an order to whom it belongs, and to others what the tracking page shows."""
+"""The system's data: an order for its owner, and the tracking page for others."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def get_order(connection: Connection[DictRow], *, customer_id: str, reference: s
 
 
 def track(connection: Connection[DictRow], *, tracking: str) -> dict[str, Any]:
-    """What the public tracking page shows. Raises `Refused` (``tracking_unknown``)."""
+    """The content of the public tracking page. Raises `Refused` (``tracking_unknown``)."""
     found = connection.execute(
         "SELECT tracking, status, promised_on, last_scan_on, last_scan_town FROM shipments WHERE tracking = upper(%s)",
         (tracking,),

@@ -1,4 +1,4 @@
-"""What Veldhaven's system allows, whoever asks: states, amounts and time windows. Plain functions over plain rows."""
+"""The rules of Veldhaven's system, for all callers: states, amounts and time windows. Pure functions over rows."""
 
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -7,7 +7,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
-# Statuses of a parcel that has not been sorted yet: its order can be cancelled and its address freely changed.
+# Statuses of a parcel that has not been sorted yet: its order can be canceled and its address freely changed.
 NOT_SORTED = frozenset({"LBL", "COL"})
 _ADDRESS_FIXED = frozenset({"OFD", "RTS", "DLV", "LST"})
 _ADDRESS_CHANGES_MAX = 2
@@ -24,12 +24,12 @@ _WINDOWS: dict[str, tuple[int, str]] = {
     "goodwill": (90, "placed_on"),
     "lost": (365, "placed_on"),
 }
-# Whose money goes back: account credit for these, the payment method for the others.
+# How refunds are paid: account credit for these, the payment method for the others.
 _CREDITED = frozenset({"standard_late", "goodwill"})
 
 
 class Refused(Exception):
-    """The system says no. `code` is stable; the message is for people and holds nothing personal."""
+    """The system refuses. `code` is stable; the message is for people and holds nothing personal."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -72,7 +72,7 @@ def _require_reason_holds(order: Row, shipment: Row, reason: str, amount: Decima
 
 
 def method_of(reason: str) -> str:
-    """``credit`` for what is given to the account, ``payment`` for what goes back the way it came."""
+    """``credit`` for a refund to the account, ``payment`` for one to the original payment method."""
     return "credit" if reason in _CREDITED else "payment"
 
 

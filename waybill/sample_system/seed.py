@@ -1,4 +1,4 @@
-"""A few thousand rows that look like a company's: the same ones every time, whoever fills the database."""
+"""A few thousand rows that look like a company's: the same ones every time the database is filled."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -72,7 +72,7 @@ COLUMNS = {
 
 
 def make_rows() -> Rows:
-    """All rows, the named cases first."""
+    """Create all rows, the named cases first."""
     rows, random = Rows(), Random(_SEED)  # noqa: S311 - the same rows every time is the point
     rows.customers.extend(CUSTOMERS)
     for case in ORDERS:

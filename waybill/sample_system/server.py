@@ -20,7 +20,7 @@ _START_SECONDS = 20.0
 
 
 class BearerToken:
-    """Answers 401 to whoever does not bring `token`, and passes the others on."""
+    """Answers 401 to requests without `token`, and passes the others on."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
@@ -38,7 +38,7 @@ class BearerToken:
 
 
 def make_app(database: SampleDatabase, token: str, *, host: str = "127.0.0.1") -> Starlette:
-    """The ASGI application. It keeps no session between requests, so that it can be restarted under its callers."""
+    """The ASGI application. It keeps no session between requests, so that it can be restarted between calls."""
     server = FastMCP(
         "veldhaven-customer-system",
         instructions="Customers, orders, shipments, refunds and tickets of Veldhaven, a parcel company.",
@@ -56,7 +56,7 @@ def make_app(database: SampleDatabase, token: str, *, host: str = "127.0.0.1") -
 class SampleSystem:
     """The whole system, served from a thread of this process between entering and leaving the block.
 
-    `server_url` names a Postgres server on which it makes its own database; `url` is where its tools are.
+    `server_url` names a Postgres server on which it creates its own database; `url` is the address of its tools.
     """
 
     def __init__(self, server_url: str, token: str, *, host: str = "127.0.0.1", port: int = 0, **names: str) -> None:
@@ -75,7 +75,7 @@ class SampleSystem:
 
     @property
     def database(self) -> SampleDatabase:
-        """What the tools work on. Raises AttributeError before the block is entered."""
+        """The database behind the tools. Raises AttributeError before the block is entered."""
         return self._database
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
 """The system's tools as MCP knows them: each a function whose parameters are its schema.
 
-A refusal is an error result whose structured content holds a stable ``code``; a colleague's program decides by it.
+A refusal is an error result whose structured content holds a stable ``code`` for programs.
 """
 
 import json
@@ -146,7 +146,7 @@ async def _done(database: SampleDatabase, act: effects.Act, key: str, **argument
         except Refused as refusal:
             return _refusal(refusal)
         except errors.IntegrityError as violated:
-            # The rules are in front of the constraints; two programs at the same moment meet at the second.
+            # The rules run before the constraints; of two concurrent calls, one may reach the constraints.
             return _refusal(Refused("constraint", f"the database refused: {violated.diag.constraint_name}"))
 
     return await anyio.to_thread.run_sync(work)

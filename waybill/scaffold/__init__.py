@@ -1,1 +1,1 @@
-"""Writes the package of a new capability: manifest, schemas, runner, prompt-free and with tests that pass."""
+"""Writes the package of a new capability: manifest, schemas, runner without a prompt, and tests that pass."""

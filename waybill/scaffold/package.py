@@ -1,4 +1,4 @@
-"""Writes a new capability's package into a folder of its own."""
+"""Writes a new capability's package into its own folder."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ _ID = re.compile(r"[a-z][a-z0-9_]{0,63}\.[a-z][a-z0-9_]{0,63}")
 def write_package(capability: str, into: Path) -> Path:
     """The package of `capability` (``<folder>.<verb>``) below `into`; returns its folder.
 
-    Raises `CliError` for an id that is none, and when the folder is there already: nothing is overwritten.
+    Raises `CliError` for an invalid id, and when the folder already exists: nothing is overwritten.
     """
     if _ID.fullmatch(capability) is None:
         raise CliError(

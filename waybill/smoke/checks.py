@@ -1,4 +1,4 @@
-"""What `waybill smoke` checks of an installation: one job of each kind, its events, its webhook and its waybill."""
+"""The checks of `waybill smoke`: one job of each kind, its events, its webhook and its waybill."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ _NO_MODEL_OF_THE_KIND = "model_without_tools"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one check found. `skipped` says that this installation does not offer what it would check."""
+    """The result of one check. `skipped`: this installation does not offer the feature."""
 
     name: str
     status: Literal["passed", "failed", "skipped"]
@@ -35,15 +35,15 @@ class Outcome:
 
 
 class CheckFailed(Exception):
-    """A check that did not find what it looked for; its text says what came instead."""
+    """A check did not find what it expected; its text names the finding."""
 
 
 class Skipped(Exception):
-    """This installation does not offer what the check looks at."""
+    """This installation does not offer the feature of the check."""
 
 
 class Smoke:
-    """Runs the checks against one API, one after the other; what they make is deleted at the end."""
+    """Runs the checks against one API, one after the other; their data is deleted at the end."""
 
     def __init__(
         self,
@@ -62,13 +62,13 @@ class Smoke:
         self._job: Job | None = None
 
     def run(self) -> list[Outcome]:
-        """The outcomes, in order. A check whose ground failed before it is reported as failed too."""
+        """The outcomes, in order. A check that depends on a failed one is reported as failed too."""
         with ExitStack() as cleanup:
             self._cleanup = cleanup
             return [self._checked(name, look) for name, look in self.checks().items()]
 
     def checks(self) -> dict[str, Callable[[], str]]:
-        """What is looked at, in order; every capability of the product is among it."""
+        """The checks, in order; every capability of the product is among them."""
         return {
             "api": self._api,
             "knowledge.ingest": self._ingest,

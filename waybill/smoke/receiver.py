@@ -1,4 +1,4 @@
-"""A webhook receiver for one check: keeps what comes, and verifies it with the endpoint's secret."""
+"""A webhook receiver for one check: stores messages, and verifies them with the endpoint's secret."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, Queue
@@ -28,7 +28,7 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Say nothing: the check reports."""
+                """Log nothing: the check reports."""
 
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -43,7 +43,7 @@ class Receiver:
         self._server.server_close()
 
     def wait_for(self, job_id: str, secret: str, timeout_seconds: float) -> WebhookMessage | None:
-        """The first message about that job whose signature is right; None when none comes in time."""
+        """The first message about that job with a valid signature; None when none comes in time."""
         verifier = WebhookVerifier(secret)
         deadline = monotonic() + timeout_seconds
         while (left := deadline - monotonic()) > 0:

@@ -1,8 +1,8 @@
-"""Work that may hang, crash, leak or be hostile, in child processes that stay warm and can be killed.
+"""Runs untrusted parsers and unstable code in warm child processes that can be killed.
 
     purpose   what a child loads and what it may use          frames    messages on a pipe, bounded in length
     pool      some children of one purpose, and their reuse   keeper    the thread that starts and ends children
     process   one child, seen from the parent                 child     the child's own side
 
-``docs/adr/0021-warm-children.md`` says why it is as it is, and what it does not protect against.
+``docs/adr/0021-warm-children.md`` gives the reasons for this design, and what it does not protect against.
 """

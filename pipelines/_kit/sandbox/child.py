@@ -1,4 +1,4 @@
-"""The child's side: ``python -m pipelines._kit.sandbox.child``, which `keeper` starts and `process` speaks to.
+"""The child's side: ``python -m pipelines._kit.sandbox.child``, which `keeper` starts and `process` talks to.
 
 It limits itself before it loads anything, answers one call after the other until its input ends, and dies with its
 parent. Native code that it loads writes to standard output too, so the pipes are moved elsewhere first.
@@ -23,14 +23,14 @@ from pipelines._kit.sandbox.purpose import CRASHED, TOO_MUCH_MEMORY, Bounds
 
 READY = b"ready"
 Handler = Callable[[Mapping[str, Any], bytes], Mapping[str, Any]]
-# The parent is trusted; this only keeps a broken length from asking for the whole address space.
+# The parent is trusted; this only keeps a broken length from requesting the whole address space.
 _REQUEST_BYTES = 1 << 30
-# The kernel counts whole seconds, and a limit that is already reached kills at once.
+# The kernel counts whole seconds, and a limit that is already reached kills the process at once.
 _ROUNDING_SECONDS = 2
 
 
 def main() -> None:
-    """Load what the first message names, and answer."""
+    """Load the entry that the first message names, and answer calls."""
     source, sink = _take_pipes()
     hello = _read(source)
     if hello is None:
@@ -69,7 +69,7 @@ def _answer(handle: Handler, task: bytes, payload: bytes) -> bytes:
     except MemoryError:
         return orjson.dumps({"broke": TOO_MUCH_MEMORY})
     except Exception as error:  # noqa: BLE001 - a parser's defect must cost one call, not the job
-        # The kind only: what an exception says may quote the file.
+        # The kind only: an exception's text may quote the file.
         return orjson.dumps({"broke": CRASHED, "kind": type(error).__name__})
 
 

@@ -1,4 +1,4 @@
-"""Messages on a pipe: a length in eight bytes, big-endian, then so many bytes."""
+"""Messages on a pipe: a length in eight bytes, big-endian, then that many bytes."""
 
 import struct
 from collections.abc import Callable
@@ -8,7 +8,7 @@ _PIECE = 1 << 20
 
 
 class FrameTooLong(ValueError):
-    """The other side announced more than may be read."""
+    """The other side announced a message longer than the limit."""
 
 
 def pack(body: bytes) -> bytes:
@@ -19,7 +19,7 @@ def pack(body: bytes) -> bytes:
 def read(source: Callable[[int], bytes], most: int) -> bytes | None:
     """The next message from ``source(size)``, or None at the end of the stream.
 
-    Raises `FrameTooLong` before anything of a message with more than `most` bytes is read.
+    Raises `FrameTooLong` before it reads any of a message with more than `most` bytes.
     """
     head = _read_exactly(source, _LENGTH.size)
     if head is None:

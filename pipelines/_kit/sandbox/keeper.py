@@ -1,7 +1,8 @@
 """One thread of a process that starts its children and ends those that were idle too long.
 
 The kernel kills a child when the *thread* that started it ends (prctl(2), ``PR_SET_PDEATHSIG``). A thread of a job may
-end at any time, and a warm child outlives the job that needed it first; so all are started by a thread that never ends.
+end at any time, and a warm child outlives the job that needed it first, so all children are started by a thread that
+never ends.
 """
 
 import atexit
@@ -23,13 +24,13 @@ _log = get_logger(__name__)
 
 
 class Expiring(Protocol):
-    """What holds children, and ends those that it does not need."""
+    """An owner of children that can end those it does not need."""
 
     def expire(self) -> None:
-        """End what was idle too long."""
+        """End the children that were idle too long."""
 
     def close(self) -> None:
-        """End what is idle."""
+        """End the idle children."""
 
 
 class Keeper:
@@ -48,12 +49,12 @@ class Keeper:
         return wanted.result()
 
     def watch(self, pool: Expiring) -> None:
-        """Ask `pool` from now on, as long as somebody else holds it."""
+        """Expire the children of `pool` from now on, as long as it is referenced elsewhere."""
         with self._lock:
             self._watched.add(pool)
 
     def pools(self) -> list[Expiring]:
-        """What is watched."""
+        """The watched pools."""
         with self._lock:
             return list(self._watched)
 
@@ -65,7 +66,7 @@ class Keeper:
                 try:
                     pool.expire()
                 except Exception:  # noqa: BLE001 - logged, whatever it is
-                    # Without this thread nobody would get a child any more.
+                    # Without this thread no child would be started any more.
                     _log.exception("sandbox_expiry_failed")
 
 
@@ -77,7 +78,7 @@ def _spawn_for(wanted: "Future[subprocess.Popen[bytes]]") -> None:
 
 
 def _spawn() -> "subprocess.Popen[bytes]":
-    # Nothing is inherited: of the environment, not even HOME; of the descriptors, only these two pipes.
+    # Nothing is inherited: no environment variables, not even HOME, and only these two pipes of the descriptors.
     path = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)  # noqa: PTH100 - '' is the working directory
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-P", "-m", _MODULE],

@@ -25,7 +25,7 @@ class Pool:
         self._purpose = purpose
         self._idle: list[Child] = []
         self._working: set[Child] = set()
-        # A place that was taken for a child that is not there yet.
+        # A reserved place whose child has not started yet.
         self._starting = 0
         self._is_closed = False
         self._freed = threading.Condition()
@@ -33,7 +33,7 @@ class Pool:
 
     @property
     def pids(self) -> list[int]:
-        """The children's process ids, of those at work first."""
+        """The children's process ids, the busy ones first."""
         with self._freed:
             return [child.pid for child in (*self._working, *self._idle)]
 
@@ -42,11 +42,11 @@ class Pool:
         return len(self._idle) + len(self._working) + self._starting
 
     def call(self, task: Mapping[str, Any], payload: bytes = b"", *, check: Check, owner: str = "") -> dict[str, Any]:
-        """What the child's handler returns for `task` and `payload`.
+        """The result of the child's handler for `task` and `payload`.
 
         `check` is called about ten times a second; when it raises, the child is killed. A child that worked for one
-        `owner` never works for another: what a hostile file did to it can only reach files of the same owner.
-        Raises `SandboxFailure`, and `Refusal` for a `CapabilityFailure` of the handler.
+        `owner` never works for another, so a hostile file can only affect files of the same owner. Raises
+        `SandboxFailure`, and `Refusal` for a `CapabilityFailure` of the handler.
         """
         child = self._take(owner, check)
         try:
@@ -63,7 +63,7 @@ class Pool:
             self._end(child, reason, kind=str(said.get("kind", ""))[:80])
             raise SandboxFailure(reason)
         self._give_back(child)
-        # Cut, since a child that was taken over may say anything, and this is shown and stored.
+        # Truncated, since a compromised child may send anything, and this is shown and stored.
         raise Refusal(
             str(refusal.get("detail"))[:_DETAIL_MOST],
             code=str(refusal.get("code"))[:_CODE_MOST],
@@ -105,7 +105,7 @@ class Pool:
         return self._start(owner, check)
 
     def _kept(self, owner: str) -> Child | None:
-        """An idle child of this owner; makes room for one when all that is idle is another's."""
+        """An idle child of this owner; makes room for one when all idle children belong to others."""
         self._forget([child for child in self._idle if not child.is_alive])
         for child in reversed(self._idle):
             if child.owner == owner:
@@ -149,7 +149,7 @@ class Pool:
             self._freed.notify()
 
     def _forget(self, children: list[Child]) -> None:
-        """End idle children; the lock is held."""
+        """End idle children; the caller holds the lock."""
         for child in children:
             self._idle.remove(child)
             child.kill()
@@ -176,7 +176,7 @@ _opening = threading.Lock()
 
 
 def shared(purpose: Purpose) -> Pool:
-    """The pool of this process for the purpose of that name, opened anew after a fork."""
+    """The pool of this process for the purpose of that name, reopened after a fork."""
     with _opening:
         key = os.getpid(), purpose.name
         if key not in _shared:

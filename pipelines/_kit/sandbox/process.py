@@ -19,7 +19,7 @@ from pipelines._kit.sandbox.keeper import get_keeper
 from pipelines._kit.sandbox.purpose import CRASHED, NOT_STARTED, TOO_SLOW, Purpose, SandboxFailure
 
 _ASK_EVERY_SECONDS = 0.1
-# Loading takes seconds on a busy machine, and is not the fault of what is asked.
+# Loading takes seconds on a busy machine, and must not count against the task.
 _START_SECONDS = 120.0
 _END_SECONDS = 1.0
 _PIECE = 1 << 20
@@ -37,7 +37,7 @@ class Child:
         self._purpose = purpose
         self._process = get_keeper().spawn()
         for pipe in (self._process.stdin, self._process.stdout):
-            # A child that stands still must not hold a write that nothing can interrupt.
+            # A stalled child must not block a write that nothing can interrupt.
             os.set_blocking(_open(pipe).fileno(), False)
 
     @property
@@ -52,11 +52,11 @@ class Child:
 
     @property
     def resident_bytes(self) -> float:
-        """What it holds of the machine's memory; 0 where the system does not tell."""
+        """Its resident memory in bytes; 0 where the system does not report it."""
         return resident_mb(self.pid) * 1e6
 
     def start(self, check: Check) -> None:
-        """Wait until it has loaded its entry. Raises `SandboxFailure` and what `check` raises."""
+        """Wait until it has loaded its entry. Raises `SandboxFailure` and the exceptions of `check`."""
         purpose = self._purpose
         hello = {
             "entry": purpose.entry,
@@ -73,9 +73,9 @@ class Child:
             raise SandboxFailure(NOT_STARTED)
 
     def call(self, task: Mapping[str, Any], payload: bytes, check: Check) -> dict[str, Any]:
-        """What the child says to `task`: an ``answer``, a ``refusal``, or how it ``broke``.
+        """The child's response to `task`: an ``answer``, a ``refusal``, or how it ``broke``.
 
-        Raises `SandboxFailure` and what `check` raises; the child must then be killed.
+        Raises `SandboxFailure` and the exceptions of `check`; the child must then be killed.
         """
         self.calls += 1
         bounds = self._purpose.bounds
@@ -90,9 +90,9 @@ class Child:
         return said
 
     def kill(self) -> int:
-        """End it and whatever it started, now; returns the status with which it ended."""
+        """Kill it and every process it started; returns its exit status."""
         with suppress(ProcessLookupError, PermissionError):
-            # It leads its session. Its id is not given to another before it was waited for.
+            # It leads its session. Its id is not reused before it was waited for.
             os.killpg(self.pid, signal.SIGKILL)
         self._process.kill()
         status = self._process.wait()
@@ -128,13 +128,13 @@ class Child:
         try:
             status = self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
-            # It closed its pipes and lives on.
+            # It closed its pipes but still runs.
             status = 0
         raise SandboxFailure(TOO_SLOW if status == -signal.SIGXCPU else CRASHED)
 
 
 class _Pace:
-    """Waits for a pipe, but never past a deadline, nor long without asking whether to go on."""
+    """Waits for a pipe, but never past a deadline, nor long without calling the check."""
 
     def __init__(self, deadline: float, check: Check) -> None:
         self._deadline = deadline
@@ -142,14 +142,14 @@ class _Pace:
         self._asked = time.monotonic()
 
     def wait(self, descriptor: int, event: int) -> None:
-        """Until `event` happens at `descriptor`. Raises `SandboxFailure` and what the check raises."""
+        """Wait until `event` happens at `descriptor`. Raises `SandboxFailure` and the exceptions of the check."""
         # Not select(), which refuses descriptors above 1023.
         waiting = select.poll()
         waiting.register(descriptor, event)
         while True:
             is_ready = waiting.poll(_ASK_EVERY_SECONDS * 1000)
             now = time.monotonic()
-            # Also while bytes arrive: they may trickle for ever.
+            # Also while bytes arrive: they may trickle forever.
             if now - self._asked >= _ASK_EVERY_SECONDS:
                 self._asked = now
                 self._check()

@@ -1,4 +1,4 @@
-"""What a child is for: the code that it loads, what it may use, and how long it is kept."""
+"""The purpose of a child: the code that it loads, the resources it may use, and how long it is kept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a child may use. The kernel enforces all but the clock, which is the parent's.
+    """The limits of a child. The kernel enforces all but the clock, which the parent enforces.
 
-    `memory_bytes` (of address space), `file_bytes` (of one file that is written) and `descriptors` hold for the child's
-    life, `cpu_seconds` (of processor time), `clock_seconds` (that the parent waits) and `answer_bytes` for each call.
+    `memory_bytes` (of address space), `file_bytes` (of one written file) and `descriptors` hold for the child's life,
+    `cpu_seconds` (of processor time), `clock_seconds` (that the parent waits) and `answer_bytes` for each call.
     """
 
     memory_bytes: int = 1024 * _MIB
@@ -32,10 +32,10 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purpose:
-    """`entry` is ``module:function``: called once in a child, with `options`; what it returns is called for each call.
+    """`entry` is ``module:function``: called once in a child, with `options`; it returns the handler of the calls.
 
-    `size` children at most work at a time. One is replaced after `calls` calls, or when it holds more than `keep_bytes`
-    of resident memory after one; it ends after `idle_seconds` without one.
+    At most `size` children work at a time. A child is replaced after `calls` calls, or when it holds more than
+    `keep_bytes` of resident memory after one; it ends after `idle_seconds` without one.
     """
 
     name: str
@@ -49,11 +49,11 @@ class Purpose:
 
 
 class Refusal(CapabilityFailure):
-    """What the child's code said about its task, in good order; the child goes on."""
+    """The child's code refused its task in an orderly way; the child stays usable."""
 
 
 class SandboxFailure(Exception):
-    """A call did not end well, and its child is gone. `reason` is one of the constants of this module."""
+    """A call failed, and its child is gone. `reason` is one of the constants of this module."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

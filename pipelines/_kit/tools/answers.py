@@ -1,4 +1,4 @@
-"""Whether a tool answered what its operation needs, tried before anybody uses the answer."""
+"""Checks that a tool's answer holds what its operation needs, before the answer is used."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,14 +8,14 @@ from pydantic import ValidationError
 from pipelines._kit.tools.client import ToolAnswerInvalid
 from pipelines._kit.tools.policies import ToolPolicy
 
-# By operation: reads an answer, and raises ValueError, TypeError, KeyError or ArithmeticError for one that it cannot.
+# By operation: reads an answer, and raises ValueError, TypeError, KeyError or ArithmeticError for an unreadable one.
 AnswerReader = Callable[[Mapping[str, Any]], object]
 AnswerReaders = Mapping[str, AnswerReader]
 _PLACES_MAX = 20
 
 
 def require_readable(reader: AnswerReader | None, result: Mapping[str, Any], policy: ToolPolicy) -> None:
-    """Try `reader` on `result`. Raises `ToolAnswerInvalid`, which names the field and nothing that the tool said."""
+    """Try `reader` on `result`. Raises `ToolAnswerInvalid`, which names the field and quotes nothing of the answer."""
     if reader is None:
         return
     try:
@@ -28,18 +28,18 @@ def require_readable(reader: AnswerReader | None, result: Mapping[str, Any], pol
         )
     else:
         return
-    # Outside of the handler: the reader's error may hold what the tool said.
+    # Outside of the handler: the reader's error may hold the tool's answer.
     raise invalid
 
 
 def _place(error: Exception) -> str:
     if isinstance(error, ValidationError):
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        # All at once: who attaches a system mends its file once. What the tool said stands in none of it.
+        # All at once, so that the operator mends the file once. No part of the tool's answer is in the message.
         places = dict.fromkeys(
             f"{'.'.join(str(step) for step in each['loc'])[:60]}{' is missing' if each['type'] == 'missing' else ''}"
             for each in found
         )
         return ", ".join(list(places)[:_PLACES_MAX])
-    # A reader asks by names of its own.
+    # A reader uses other names.
     return str(error.args[0])[:60] if isinstance(error, KeyError) and error.args else ""

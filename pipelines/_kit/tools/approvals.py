@@ -1,9 +1,9 @@
-"""A person's approval of one exact call: what it is bound to, how it is asked for, and whether it still holds.
+"""A person's approval of one exact call: what it is bound to, how it is requested, and whether it is still valid.
 
 The key of the question names the call: it ends in a digest of the job's call, its arguments, the tool's schema, and the
-rules that it was judged by. So whatever changes leads to another question, and an answer never fits a call that its
-giver was not shown. What was answered, by whom and when, is read from Postgres again when the call is made, never from
-a graph's state.
+rules that it was judged by. So any change leads to another question, and an answer never fits a call that the approver
+was not shown. The answer, its author and its time are read from Postgres again when the call is made, never from a
+graph's state.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from core.kit.errors import CapabilityFailure
 from pipelines._kit.tools.client import OfferedTool
 from pipelines._kit.tools.policies import ToolPolicy, digest
 
-# The call may be made with an approval that fits it as it is now.
+# The call may be made with an approval that fits its current state.
 ASK_AGAIN = frozenset({"tool_approval_missing", "tool_approval_stale"})
 _CALL_MAX = 80
 # Of the digest in a key that people read and type: 128 bits.
@@ -28,7 +28,7 @@ _DIGEST_SIGNS = 32
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A person's yes: the key of the question that it answers, and who said it."""
+    """A person's approval: the key of the question that it answers, and who gave it."""
 
     question: str
     approved_by: str
@@ -56,7 +56,7 @@ class Binding:
 
     @property
     def question(self) -> str:
-        """The key under which this call, as it is now, is asked for."""
+        """The key of the question for this call as it is now."""
         offered = self.offered
         bound = {
             "name": self.name,
@@ -79,9 +79,9 @@ def ask(
     timeout_seconds: int,
     before: Approval | None = None,
 ) -> Approval | bool | None:
-    """The approval of the call, False when it was declined, None when nobody answered in time.
+    """The approval of the call, False when it was declined, None when no one answered in time.
 
-    Suspends the job meanwhile. `before` is an approval of the same call that does not hold any more.
+    Suspends the job meanwhile. `before` is an approval of the same call that is no longer valid.
     """
     key = binding.question
     if before is not None and (before.question == key or before.question.startswith(f"{key}-")):
@@ -108,10 +108,10 @@ def ask(
 
 
 def require(ctx: JobContext, binding: Binding, approval: Approval) -> str:
-    """The digest of the approval, with its giver and its end, for the record.
+    """The digest of the approval, with the approver and its expiry, for the record.
 
-    Raises `CapabilityFailure`: ``tool_approval_stale`` when it does not cover the call as it is now, and what
-    `core.capability.JobContext.approval` raises.
+    Raises `CapabilityFailure`: ``tool_approval_stale`` when it does not cover the call as it is now, and the failures
+    of `core.capability.JobContext.approval`.
     """
     key = binding.question
     if approval.question != key and not approval.question.startswith(f"{key}-"):

@@ -1,6 +1,6 @@
-"""The tools of one job: what the operator allows, asked for by a graph's node and called at most once each.
+"""The tools of one job: those that the operator allows, called by a graph's nodes, each call made at most once.
 
-Limits, provenance and approval are looked at here; `calls` makes the call and knows what became of it.
+Limits, provenance and approval are checked here; `calls` makes the call and determines its outcome.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +26,7 @@ _NO_LINKS = AllowedLinks()
 
 
 class Motive(StrEnum):
-    """Why a tool is called."""
+    """The reason for a call of a tool."""
 
     RULE = "rule"
     MODEL = "model"
@@ -36,8 +36,8 @@ class ToolBox:
     """The tools for one step of one job. `history` are the outcomes of the job up to now; limits count them.
 
     `tracker` knows what the job has read from outside; the tools' own answers are added to it here. `links` are those
-    that a text for people may hold, None for any. `readers` try an operation's answers before anybody uses them.
-    `rules` is the version of the rules that calls follow from: an approval holds for one version only.
+    that a text for people may hold, None for any. `readers` check an operation's answers before they are used. `rules`
+    is the version of the rules that calls follow from: an approval is valid for one version only.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ToolBox:
 
     @property
     def outcomes(self) -> list[ToolOutcome]:
-        """What came of every call up to now, in order."""
+        """The outcomes of all calls up to now, in order."""
         return list(self._outcomes)
 
     def offers(self, operation: str) -> bool:
@@ -102,8 +102,8 @@ class ToolBox:
     ) -> list[Taint]:
         """Why a person must agree to a call, besides its amount; empty for a tool without effect.
 
-        Each taint is an argument with a value that only text from outside holds, or the call itself (``*``) when a
-        model asked for it that had read such text. `computed` are arguments that the operator's own rules worked out.
+        Each taint is an argument with a value that only text from outside holds, or the call itself (``*``) when it was
+        requested by a model that had read such text. `computed` are arguments that the operator's own rules worked out.
         """
         if self.policy(operation).effect is Effect.READ or not self._tracker.has_seen:
             return []
@@ -112,9 +112,9 @@ class ToolBox:
         return [*asked, *self._tracker.taints(given)]
 
     def bind(self, operation: str, arguments: Mapping[str, Any], *, call: str, step: str | None = None) -> Binding:
-        """What an approval of this call, to be made in `step`, is bound to, with the tool as its server lists it now.
+        """The binding of an approval of this call, to be made in `step`, with the tool as its server lists it now.
 
-        Raises `CapabilityFailure`: ``tool_unknown``, and ``tool_unavailable`` when the server cannot be asked.
+        Raises `CapabilityFailure`: ``tool_unknown``, and ``tool_unavailable`` when the server cannot be reached.
         """
         policy = self.policy(operation)
         return Binding(
@@ -127,12 +127,12 @@ class ToolBox:
         )
 
     def require_within_limits(self, operation: str, arguments: Mapping[str, Any]) -> None:
-        """Raise `CapabilityFailure` (``tool_limit``, ``tool_amount_invalid``) for what no approval could allow."""
+        """Raise `CapabilityFailure` (``tool_limit``, ``tool_amount_invalid``) for calls that no approval allows."""
         policy = self.policy(operation)
         self._require_within_limits(policy, self._amount(policy, arguments))
 
     def settled(self, operation: str, arguments: Mapping[str, Any], *, call: str) -> ToolOutcome | None:
-        """What became of this call in an attempt before; None when it is not known, or was not made."""
+        """The outcome of this call in an earlier attempt; None when it is not known, or was not made."""
         policy = self.policy(operation)
         stored = self._calls.find(self._calls.intend(policy, arguments, call, None))
         if stored is None or stored.outcome is None:
@@ -153,13 +153,13 @@ class ToolBox:
         """Call the tool for `operation`; `call` names this call within the step and is the same in every attempt.
 
         `computed` and `motive` are those of `tainted`. `told` are arguments that hold a text for the customer: links
-        that are not allowed are taken out of it, and it may say what the job has read.
+        that are not allowed are removed from it, and it may repeat what the job has read.
 
-        A refusal of the system is an outcome. Raises `CapabilityFailure`: ``tool_unknown``, ``tool_limit``,
+        A refusal by the system is an outcome. Raises `CapabilityFailure`: ``tool_unknown``, ``tool_limit``,
         ``tool_approval_missing``, ``tool_approval_stale`` before anything is called; of a tool without effect
         ``tool_unavailable`` and ``tool_timeout`` (retryable) when it gives no answer, ``tool_answer_invalid`` when it
-        gives one that cannot be read; and what the context raises. A tool with an effect whose answer is missing or
-        unreadable: ``unknown``.
+        gives one that cannot be read; and the exceptions of the context. A tool with an effect whose answer is missing
+        or unreadable: ``unknown``.
         """
         policy = self.policy(operation)
         amount = self._amount(policy, arguments)
@@ -169,7 +169,7 @@ class ToolBox:
         intent = self._calls.intend(policy, {**arguments, **told_of}, call, amount)
         stored = self._calls.find(intent)
         if stored is not None and stored.outcome is not None:
-            # The attempt before was killed between the receipt and the end of its step.
+            # The earlier attempt was killed between the receipt and the end of its step.
             return self._remember(ToolOutcome(**stored.outcome))
         approved, may_call = None, True
         try:
@@ -182,7 +182,7 @@ class ToolBox:
         except CapabilityFailure as refused:
             if stored is None or refused.code not in ASK_AGAIN:
                 raise
-            # It may have happened while it was allowed: what became of it is found out, and it is not called again.
+            # It may have happened while it was allowed: its outcome is looked up, and it is not called again.
             may_call = False
         by = None if approval is None else approval.approved_by
         return self._remember(
@@ -190,7 +190,7 @@ class ToolBox:
         )
 
     def propose(self, operation: str, amount: Decimal | None, *, call: str) -> ToolOutcome:
-        """The outcome of a call that is shown and not made. Raises `CapabilityFailure` (``tool_unknown``)."""
+        """The outcome of a call that is shown but not made. Raises `CapabilityFailure` (``tool_unknown``)."""
         policy = self.policy(operation)
         return ToolOutcome(
             operation=operation,
@@ -220,7 +220,7 @@ class ToolBox:
         return outcome
 
     def compensate(self, outcome: ToolOutcome) -> ToolOutcome | None:
-        """Undo what `outcome` says was done; None when it has no compensation or was not done.
+        """Undo the effect of `outcome`; None when it has no compensation or was not done.
 
         The result is the compensating call's own outcome. Raises like `call`.
         """
@@ -240,7 +240,7 @@ class ToolBox:
     def _amount(self, policy: ToolPolicy, arguments: Mapping[str, Any]) -> Decimal | None:
         if policy.effect is not Effect.MONEY:
             return None
-        # The file names the tool's argument; the operation may call it otherwise.
+        # The file names the tool's argument; the operation may use another name.
         ours = {theirs: name for name, theirs in policy.arguments.items()}
         assert policy.amount_argument is not None
         given = arguments.get(ours.get(policy.amount_argument, policy.amount_argument))

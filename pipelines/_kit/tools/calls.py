@@ -2,8 +2,8 @@
 
 Every call is announced (``tool.called``), reported (``tool.finished``) and audited with a digest of its arguments. Its
 idempotency key is ``job:step:call``, so a killed and resumed job repeats the call under the same key, and the system
-behind the tool answers what it answered before. Announcing a call is a fenced write: an attempt that lost its lease
-reaches no tool.
+behind the tool gives the same answer again. Announcing a call is a fenced write: an attempt that lost its lease reaches
+no tool.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ from pipelines._kit.tools.policies import Effect, ReadBack, ToolPolicy, digest
 
 
 class ToolCalls:
-    """Makes the calls of `step`. `find_policy` knows the tool of an operation, `readers` try its answers."""
+    """Makes the calls of `step`. `find_policy` finds the tool of an operation, `readers` check its answers."""
 
     def __init__(
         self,
@@ -49,11 +49,11 @@ class ToolCalls:
         return f"{encode(JOB, self.ctx.job_id)}:{step or self.step}:{call}"
 
     def offered(self, policy: ToolPolicy) -> OfferedTool | None:
-        """The tool as its server lists it now. Raises `CapabilityFailure` when the server cannot be asked."""
+        """The tool as its server lists it now. Raises `CapabilityFailure` when the server cannot be reached."""
         return Exchange(self.ctx, self.client, policy, self.readers).offered()
 
     def intend(self, policy: ToolPolicy, arguments: Mapping[str, Any], call: str, amount: Decimal | None) -> Intent:
-        """The call, not made."""
+        """Prepare the call without making it."""
         described = {
             "operation": policy.operation,
             "tool": policy.tool,
@@ -66,7 +66,7 @@ class ToolCalls:
         return Intent(policy, f"{self.step}:{call}", arguments, digest(arguments), described)
 
     def find(self, intent: Intent) -> StoredEffect | None:
-        """What is known of the call from an attempt before; nothing of one without effect."""
+        """The record of the call from an earlier attempt; None for a call without effect."""
         return None if intent.policy.effect is Effect.READ else self.effects.find(intent)
 
     def carry_out(
@@ -78,10 +78,10 @@ class ToolCalls:
         approved_by: str | None = None,
         approval: str | None = None,
     ) -> ToolOutcome:
-        """Make the call, or find out what became of it where it was begun before (`stored`).
+        """Make the call, or find out the outcome of one that an earlier attempt started (`stored`).
 
-        `approval` is the digest of what `approved_by` agreed to. Raises what `Exchange.answer` and
-        `EffectLog.find_out` raise.
+        `approval` is the digest of what `approved_by` agreed to. Raises the exceptions of `Exchange.answer` and
+        `EffectLog.find_out`.
         """
         policy = intent.policy
         if stored is not None and stored.outcome is not None:
@@ -124,7 +124,7 @@ class _Call:
             self._sent[policy.idempotency_argument] = calls.name(intent.shown["call"])
 
     def make(self, stored: StoredEffect | None) -> dict[str, Any]:
-        """Announce the call, write its intent, and say what was answered: status, result, code, message."""
+        """Announce the call, write its intent, and return the answer: status, result, code, message."""
         policy = self._intent.policy
         named = {name: self._intent.shown[name] for name in ("tool", "server", "effect", "call")}
         self._ctx.emit("tool.called", {**named, "arguments_digest": f"sha256:{self._digest}"})
@@ -149,7 +149,7 @@ class _Call:
         return found
 
     def look_up(self, how: ReadBack) -> dict[str, Any] | None:
-        """What the operation answers that knows whether the effect has happened; None when it refuses."""
+        """The answer of the operation that knows whether the effect has happened; None when it refuses."""
         given = {name: self._intent.arguments.get(source) for name, source in how.arguments.items()}
         reading = self._calls.intend(
             self._calls.find_policy(how.operation), given, f"look-up-{self._intent.shown['call']}", None
@@ -167,7 +167,7 @@ class _Call:
         return outcome
 
     def _broke_off(self, status: str, code: str | None) -> None:
-        """That it may have happened must be on record, also where the attempt is cut off in the middle."""
+        """Record that the call may have happened, also when the attempt is cut off in the middle."""
         with self._ctx.transaction() as session:
             may_be_done = self._is_effect and self.exchange.may_be_done
             self._audit(session, "unknown" if may_be_done else status, code)

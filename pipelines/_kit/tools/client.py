@@ -32,10 +32,10 @@ _REFUSALS = frozenset({400, 401, 403, 404, 405, 406, 413})
 
 
 class ToolError(Exception):
-    """The call did not come through. `is_final`: the server refused us, and would again.
+    """The call did not come through. `is_final`: the server refused it, and would again.
 
-    `is_outage`: the server is unavailable for now, and asked to be left alone for `retry_after_seconds` if it said so.
-    `was_sent`: the tool may have been called; without that nothing was done.
+    `is_outage`: the server is unavailable for now, and asked to be retried after `retry_after_seconds` if it named a
+    time. `was_sent`: the tool may have been called; otherwise nothing was done.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class ToolError(Exception):
 
 
 class ToolAnswerInvalid(ToolError):
-    """The tool was called and answered something that nobody can read; it would answer the same again."""
+    """The tool was called and gave an unreadable answer; it would give the same one again."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="tool_answer_invalid", is_final=True)
 
 
 class ToolRefusal(Exception):
-    """The tool answered that it will not. `code` is its own where it gave one."""
+    """The tool refused the call. `code` is the tool's own where it gave one."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -74,7 +74,7 @@ class ToolRefusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OfferedTool:
-    """A tool as its server lists it, with the JSON Schemas of its arguments and, where it says one, its answer."""
+    """A tool as its server lists it, with the JSON Schemas of its arguments and, where listed, of its answer."""
 
     name: str
     description: str
@@ -94,7 +94,7 @@ class ToolClient(Protocol):
         """See `McpClient.offered`."""
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Release its resources."""
 
 
 class McpClient:
@@ -102,7 +102,7 @@ class McpClient:
 
     def __init__(self) -> None:
         self._loop = LoopThread()
-        # It tells every negotiation at the level of information.
+        # It logs every negotiation at level INFO.
         logging.getLogger("mcp.client").setLevel(logging.WARNING)
 
     def call(
@@ -113,14 +113,14 @@ class McpClient:
         *,
         check: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
-        """What the tool answers, as a dictionary. Raises `ToolRefusal`, and `ToolError` when nothing can be said."""
+        """The tool's answer as a dictionary. Raises `ToolRefusal`, and `ToolError` when there is no usable answer."""
         sent = threading.Event()
         return self._ask(
             server, _call(server, tool, dict(arguments), sent, trace_headers(baggage=server.baggage)), sent, check
         )
 
     def offered(self, server: ToolServer, *, check: Callable[[], None] | None = None) -> Mapping[str, OfferedTool]:
-        """What the server lists, by name; nothing is called. Raises `ToolError`."""
+        """The tools that the server lists, by name; nothing is called. Raises `ToolError`."""
         return self._ask(server, _list(server, trace_headers(baggage=server.baggage)), threading.Event(), check)
 
     def _ask(
@@ -188,7 +188,7 @@ def _connection(server: ToolServer, traced: Mapping[str, str]) -> StreamableHttp
 def _open_client(
     headers: dict[str, str] | None = None, timeout: httpx.Timeout | None = None, auth: httpx.Auth | None = None
 ) -> httpx.AsyncClient:
-    # A proxy that happens to stand in the environment would see the token; a redirect could take it elsewhere.
+    # A proxy from the environment would see the token; a redirect could send it elsewhere.
     return httpx.AsyncClient(
         headers=headers,
         timeout=timeout,
@@ -206,7 +206,7 @@ def _read_answer(server: ToolServer, answer: CallToolResult) -> dict[str, Any]:
         raise ToolAnswerInvalid(f"{server.name} answered more than {ANSWER_MAX_BYTES} bytes")
     if answer.isError:
         code, message = read.get("code"), read.get("message")
-        # Text alone is what frameworks of servers make of an exception: it may hold anything, and is not for users.
+        # Server frameworks turn an exception into plain text: it may hold anything, and is not for users.
         shown = str(message)[:500] if code and message else f"{server.name} reported an error"
         raise ToolRefusal(str(code)[:60] if code else "tool_refused", shown)
     return read
@@ -228,7 +228,7 @@ def _structured(content: dict[str, Any], text: str) -> dict[str, Any]:
 
 
 def _with_wide_integers_as_text(value: Any) -> Any:
-    """What is wider than 64 bits is an identifier, and a graph's state holds none as a number."""
+    """Integers wider than 64 bits are identifiers, and a graph's state cannot hold them as numbers."""
     if isinstance(value, dict):
         return {name: _with_wide_integers_as_text(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -237,7 +237,7 @@ def _with_wide_integers_as_text(value: Any) -> Any:
 
 
 def _read_failure(server: ToolServer, failure: BaseException, *, was_sent: bool) -> ToolError:
-    """What a failure of the transport means. Its own text may hold the address, so it stays in the chain."""
+    """Classify a failure of the transport. Its own text may hold the address, so it stays in the chain."""
     for leaf in _leaves(failure):
         if isinstance(leaf, httpx.HTTPStatusError) and leaf.response.status_code in _REFUSALS:
             status = leaf.response.status_code
@@ -265,7 +265,7 @@ def _read_failure(server: ToolServer, failure: BaseException, *, was_sent: bool)
 
 
 def _is_about_the_answer(failure: BaseException) -> bool:
-    """Whether the library refused what came: no message of the protocol, or not the tool's own output schema."""
+    """Whether the library refused the response: no message of the protocol, or not the tool's own output schema."""
     return isinstance(failure, ValueError) or (
         isinstance(failure, RuntimeError) and "structured content" in str(failure)
     )

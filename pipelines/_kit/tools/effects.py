@@ -1,7 +1,7 @@
 """An effect has a known outcome: its intent is written, then the call is made, then its receipt is written.
 
-A job that finds an intent without a receipt does not know whether the effect has happened, and never guesses. It makes
-the call again where the system takes an idempotency key, looks it up where the system can be asked, and asks a person
+A job that finds an intent without a receipt does not know whether the effect has happened, and never guesses. It
+repeats the call where the system takes an idempotency key, looks it up where the system offers that, and asks a person
 everywhere else.
 """
 
@@ -34,7 +34,7 @@ class EffectOutcome(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A call with an effect, by what is the same in every attempt; `shown` is what a person gets to see of it."""
+    """A call with an effect, by the values that are the same in every attempt; `shown` is the part a person sees."""
 
     policy: ToolPolicy
     call: str
@@ -50,7 +50,7 @@ class EffectLog:
         self._ctx = ctx
 
     def find(self, intent: Intent) -> StoredEffect | None:
-        """What is known of the effect. Raises `CapabilityFailure` (``tool_call_reused``) for other arguments."""
+        """The record of the effect. Raises `CapabilityFailure` (``tool_call_reused``) for other arguments."""
         with self._ctx.transaction() as session:
             stored = repository.find(session, self._ctx.organization_id, self._ctx.job_id, intent.call)
         if stored is not None and stored.arguments_digest != intent.arguments_digest:
@@ -61,7 +61,7 @@ class EffectLog:
         return stored
 
     def begin(self, session: Executor, intent: Intent, stored: StoredEffect | None) -> None:
-        """Write that the call is made now, or again. Raises `LeaseLost` when another attempt does."""
+        """Record that the call is made now, or again. Raises `LeaseLost` when another attempt makes it."""
         ctx, policy = self._ctx, intent.policy
         if stored is None:
             is_ours = repository.intend(
@@ -82,7 +82,7 @@ class EffectLog:
             raise LeaseLost
 
     def withdraw(self, session: Executor, intent: Intent) -> None:
-        """Nothing was sent."""
+        """Remove the intent: nothing was sent."""
         repository.withdraw(session, self._ctx.job_id, intent.call, self._ctx.attempt)
 
     def settle(self, session: Executor, intent: Intent, outcome: Mapping[str, Any]) -> None:
@@ -98,7 +98,7 @@ class EffectLog:
         read: Callable[[ReadBack], dict[str, Any] | None],
         wait: Callable[[float], None],
     ) -> dict[str, Any] | None:
-        """What became of an effect that may have happened; None when its call is to be made, again or at last.
+        """The outcome of an effect that may have happened; None when its call is to be made, now or again.
 
         `may_call`: the call would be allowed now. `read` is the answer of the operation that looks it up, None when it
         was refused. Raises `core.capability.JobSuspended` while a person is asked.
@@ -111,7 +111,7 @@ class EffectLog:
         if policy.read_back is not None:
             answer = read(policy.read_back)
             if answer is not None and not value_at(answer, policy.read_back.found):
-                # A call that was cut off may still be under way, for as long as the operator says that one takes.
+                # A call that was cut off may still be running, for as long as the operator's file allows one to take.
                 wait(policy.server.timeout_seconds - stored.age_seconds)
                 answer = read(policy.read_back)
             if answer is not None and value_at(answer, policy.read_back.found):

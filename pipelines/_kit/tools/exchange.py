@@ -1,4 +1,4 @@
-"""One exchange with a tool: tried again as long as that is safe, and read or refused."""
+"""One exchange with a tool: retried as long as that is safe, then read or refused."""
 
 import threading
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from pipelines._kit.tools.answers import AnswerReaders, require_readable
 from pipelines._kit.tools.client import OfferedTool, ToolAnswerInvalid, ToolClient, ToolError, ToolRefusal
 from pipelines._kit.tools.policies import Effect, ToolPolicy
 
-# A longer wait that a server asks for is spent in the queue.
+# A longer wait requested by a server is spent in the queue.
 _WAIT_MAX_SECONDS = 3.0
 _BACKOFF_SECONDS = (0.2, 1.0, 3.0)
 
@@ -30,10 +30,10 @@ class Exchange:
         self.may_be_done = False
 
     def answer(self, sent: Mapping[str, Any], call: str) -> dict[str, Any]:
-        """What stands in the outcome: status, result, code, message.
+        """The values for the outcome: status, result, code, message.
 
         Raises `CapabilityFailure` when nothing was done, or nothing that matters: with an outage when the server may be
-        there later. An effect under a key waits for its server too, as it is repeated under that key.
+        available later. An effect under a key waits for its server too, as it is repeated under that key.
         """
         policy, server = self._policy, self._policy.server
         is_read, is_keyed = policy.effect is Effect.READ, policy.idempotency_argument is not None
@@ -52,8 +52,8 @@ class Exchange:
                 if is_read and (error.is_final or is_last):
                     raise CapabilityFailure(str(error), code=error.code, retryable=not error.is_final) from error
                 if error.is_final or is_last:
-                    # A server that lets no one in at the first try has done nothing; after that it is not known.
-                    # What answered has been called, whatever it meant.
+                    # A server that refuses the first try has done nothing; after that it is not known. A server that
+                    # answered has been called, whatever its answer meant.
                     has_answered = isinstance(error, ToolAnswerInvalid)
                     status = "refused" if error.is_final and attempt == 1 and not has_answered else "unknown"
                     return {"status": status, "code": error.code, "message": str(error)}
@@ -65,7 +65,7 @@ class Exchange:
         return self.listed().get(self._policy.tool)
 
     def listed(self) -> Mapping[str, OfferedTool]:
-        """All that the tool's server lists, by name. Raises `CapabilityFailure`."""
+        """All tools that the server lists, by name. Raises `CapabilityFailure`."""
         try:
             return self._client.offered(self._policy.server, check=self._ctx.check)
         except ToolError as error:
@@ -74,7 +74,7 @@ class Exchange:
             raise CapabilityFailure(str(error), code=error.code, retryable=not error.is_final) from error
 
     def wait(self, seconds: float) -> None:
-        """Wait; ends early when the attempt must."""
+        """Wait; ends early when the attempt must end."""
         pause, left = threading.Event(), seconds
         while left > 0:
             self._ctx.check()
@@ -83,7 +83,8 @@ class Exchange:
 
     def _call(self, sent: Mapping[str, Any], call: str) -> dict[str, Any]:
         policy, server = self._policy, self._policy.server
-        # A call with an effect is waited for, its time is bounded: cut off, no one would know what it did.
+        # A call with an effect is waited for, since its time is bounded: if it were cut off, its effect would be
+        # unknown.
         check = self._ctx.check if policy.effect is Effect.READ else None
         with span(
             f"{Operation.EXECUTE_TOOL} {policy.tool}",
@@ -91,7 +92,7 @@ class Exchange:
                 semconv.OPERATION: Operation.EXECUTE_TOOL.value,
                 semconv.TOOL_NAME: policy.tool,
                 semconv.TOOL_CALL_ID: call,
-                # Called by the agent itself, in a system outside.
+                # Called by the agent itself, in an external system.
                 semconv.TOOL_TYPE: "extension",
                 semconv.TOOL_SERVER: server.name,
             },
@@ -108,7 +109,7 @@ class Exchange:
         return result
 
     def _pause(self, attempt: int) -> None:
-        """Before the next try, with full jitter."""
+        """Pause before the next try, with full jitter."""
         self.wait(uniform(0, _BACKOFF_SECONDS[min(attempt, len(_BACKOFF_SECONDS)) - 1]))  # noqa: S311 - not a secret
 
     def _unavailable(self, error: ToolError) -> CapabilityFailure:
@@ -117,7 +118,7 @@ class Exchange:
 
 
 def value_at(read: Mapping[str, Any], path: str) -> Any:
-    """What stands at the dotted `path` of a tool's answer; None for nothing."""
+    """The value at the dotted `path` of a tool's answer; None when there is none."""
     found: Any = read
     for part in path.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
@@ -129,7 +130,7 @@ def _is_worth_waiting(error: ToolError) -> bool:
 
 
 def renamed(policy: ToolPolicy, read: dict[str, Any]) -> dict[str, Any]:
-    """The tool's answer, with what the file maps under the operation's own names."""
+    """The tool's answer, with the values that the file maps under the operation's own names."""
     if not policy.results:
         return read
     return {**read, **{name: value_at(read, path) for name, path in policy.results.items()}}

@@ -1,4 +1,4 @@
-"""Whether a server's tools fit the operator's file and what capabilities ask of them. No effect is called."""
+"""Checks whether a server's tools fit the operator's file and the capabilities' operations. Calls no effect."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,16 +22,16 @@ class Asked(Protocol):
 
     @property
     def arguments(self) -> type[BaseModel]:
-        """What the tool is given."""
+        """The arguments of the tool."""
 
     @property
     def answer(self) -> type[BaseModel]:
-        """What it has to answer."""
+        """The required answer of the tool."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found about one operation: `missing` must be mended, `notes` may be."""
+    """The result for one operation: `missing` must be mended, `notes` may be."""
 
     operation: str
     tool: str
@@ -63,7 +63,7 @@ def inspect(policy: ToolPolicy, asked: Asked | None, offered: OfferedTool | None
 def try_reading(
     client: ToolClient, policy: ToolPolicy, asked: Asked, arguments: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, str | None]:
-    """Call a reading operation: what it answered, and what is wrong with that; raises ValueError for an effect."""
+    """Call a reading operation: its answer, and what is wrong with it. Raises ValueError for an effect."""
     if policy.effect is not Effect.READ:
         raise ValueError(f"{policy.operation} has an effect")
     sent = {policy.arguments.get(name, name): value for name, value in arguments.items() if value is not None}

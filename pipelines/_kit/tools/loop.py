@@ -1,4 +1,4 @@
-"""One event loop in a thread of its own, for what exists only as coroutines."""
+"""One event loop in its own thread, for libraries that offer only coroutines."""
 
 import asyncio
 import threading
@@ -25,9 +25,9 @@ class LoopThread:
         timeout_seconds: float,
         check: Callable[[], None] | None = None,
     ) -> Answer:
-        """What `coroutine` returns or raises; TimeoutError when it takes longer.
+        """The result of `coroutine`, or its exception; TimeoutError when it takes longer.
 
-        `check` is asked four times a second; what it raises cancels the coroutine.
+        `check` is called four times a second; its exception cancels the coroutine.
         """
         bounded = asyncio.wait_for(coroutine, timeout_seconds)
         future = asyncio.run_coroutine_threadsafe(bounded, self._started())

@@ -14,7 +14,7 @@ _opening = Lock()
 
 @dataclass(slots=True)
 class Tools:
-    """What a capability builds a `pipelines._kit.tools.box.ToolBox` from. Safe in several threads."""
+    """The parts from which a capability builds a `pipelines._kit.tools.box.ToolBox`. Safe in several threads."""
 
     settings: Settings
     client: ToolClient
@@ -22,7 +22,7 @@ class Tools:
 
     @property
     def book(self) -> ToolBook:
-        """The operator's file as it stands now. Raises `core.kit.errors.Unavailable` when it cannot be used."""
+        """The current version of the operator's file. Raises `core.kit.errors.Unavailable` when it cannot be used."""
         written, known = self._written(), self._read
         if known is None or known[0] != written:
             self._read = known = (written, read_tool_servers(self.settings))
@@ -38,7 +38,7 @@ class Tools:
 
 
 def get_tools() -> Tools:
-    """The tools, opened again after a fork. Raises `core.kit.errors.Unavailable` when the file cannot be used."""
+    """The tools, reopened after a fork. Raises `core.kit.errors.Unavailable` when the file cannot be used."""
     with _opening:
         return _open_tools(os.getpid())
 
@@ -46,6 +46,6 @@ def get_tools() -> Tools:
 @lru_cache(maxsize=1)
 def _open_tools(_process_id: int) -> Tools:
     tools = Tools(get_settings(), McpClient())
-    # A worker does not start on a file that says something wrong.
+    # A worker does not start with an invalid file.
     assert tools.book is not None
     return tools

@@ -1,4 +1,4 @@
-"""What came of a call of a tool."""
+"""The outcome of a call of a tool."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -8,9 +8,9 @@ Status = Literal["done", "refused", "unknown", "compensated", "proposed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolOutcome:
-    """What came of a call. ``unknown``: it may have happened, and no one said whether it did.
+    """The outcome of a call. ``unknown``: it may have happened, and nothing shows whether it did.
 
-    Plain data, so that it can stand in a graph's state: `amount` is a decimal as text, `result` holds the operation's
+    Plain data, so that it can be part of a graph's state: `amount` is a decimal as text, `result` holds the operation's
     names of the tool's answer.
     """
 

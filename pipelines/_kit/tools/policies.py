@@ -1,4 +1,4 @@
-"""What an operator allows of each tool. Plain values; ``servers`` reads them from the file."""
+"""The operator's rules for each tool. Plain values; ``servers`` reads them from the file."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from core.kit.data_classes import DataClass
 
 
 class Effect(StrEnum):
-    """What calling a tool does to the world."""
+    """The effect of a tool on the world."""
 
     READ = "read"
     WRITE = "write"
@@ -26,7 +26,7 @@ class Effect(StrEnum):
 class ToolServer:
     """A server of tools. `projects` are those that may use it, None for all. Printing one shows no address.
 
-    `baggage`: it is told whose work it does (W3C baggage).
+    `baggage`: it receives the ids of the work it does (W3C baggage).
     """
 
     name: str
@@ -49,7 +49,8 @@ class ToolServer:
 class ReadBack:
     """How to find out whether an effect has happened: a reading operation and where its arguments come from.
 
-    `arguments` are its own names and the effect's; it happened when the answer holds a value at the path `found`.
+    `arguments` are its own names and the effect's; the effect happened when the answer holds a value at the path
+    `found`.
     """
 
     operation: str
@@ -61,13 +62,13 @@ class ReadBack:
 class ToolPolicy:
     """One tool: what it does, how it is called, and how far a job may go with it.
 
-    Capabilities ask for an `operation`; `arguments` and `results` translate their names into the tool's: an argument's
+    Capabilities request an `operation`; `arguments` and `results` translate their names into the tool's: an argument's
     name, or the dotted path of a value in the tool's answer. Amounts are in `currency`. Of a `money` tool, amounts
-    above `approval_above` need a person; `approval_of_project` narrows or widens that for single projects.
-    Values of the kinds `receives` reach it as they are, where the guard's policy redacts what goes to tools. A job that
-    calls it has data of `data_class`. A person's yes holds for `approval_valid_seconds`.
+    above `approval_above` need a person; `approval_of_project` narrows or widens that for single projects. Values of
+    the kinds `receives` reach it as they are, where the guard's policy redacts what goes to tools. A job that calls it
+    has data of `data_class`. An approval is valid for `approval_valid_seconds`.
 
-    A call that may have happened is made again under its key (`idempotency_argument`), or looked up (`read_back`), or a
+    A call that may have happened is repeated under its key (`idempotency_argument`), or looked up (`read_back`), or a
     person is asked.
     """
 
@@ -92,12 +93,12 @@ class ToolPolicy:
     approval_valid_seconds: int = 3600
 
     def approval_threshold(self, project_id: UUID) -> Decimal:
-        """The amount above which a person is asked in this project."""
+        """The amount above which a person must approve in this project."""
         return self.approval_of_project.get(project_id, self.approval_above)
 
     @property
     def version(self) -> str:
-        """The same for the same rules at the same address; which token it is called with does not matter."""
+        """The same for the same rules at the same address, whatever token the tool is called with."""
         server = {"name": self.server.name, "url": self.server.url}
         rules = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "server"}
         return digest({**rules, "server": server})
@@ -109,7 +110,7 @@ def digest(value: Any) -> str:
 
 
 def _canonical(value: Any) -> str:
-    # A model may ask for anything: integers above 64 bits, halves of surrogate pairs.
+    # A model may write anything: integers above 64 bits, unpaired surrogates.
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), default=str)
 
 

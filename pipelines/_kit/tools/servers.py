@@ -1,8 +1,8 @@
 """The operator's file of tool servers (TOML, ``WAYBILL_TOOL_SERVERS_FILE``).
 
 Tool servers belong to the installation, never to a tenant: an address that a tenant could choose would be a way into
-the network. What the file does not name does not exist: a server may offer a hundred tools, and a job may call those
-that stand here. ``docs/howto/attach-your-business-system.md`` explains each field.
+the network. Tools that the file does not name do not exist: a server may offer a hundred, and a job may call only those
+listed here. ``docs/howto/attach-your-business-system.md`` explains each field.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ _Names = dict[_Name, Annotated[str, Field(min_length=1, max_length=200)]]
 
 
 def _written(value: object) -> object:
-    # TOML's own numbers with a fraction are floats, and a threshold of 0.1 would not be 0.1.
+    # TOML's own numbers with a fraction are floats, and a threshold of 0.1 would not be exact.
     if isinstance(value, float):
         raise ValueError('is money: write it as text, for example "50.00"')  # noqa: TRY004 - pydantic's own kind
     return value
@@ -134,7 +134,7 @@ class ToolBook:
         return (self._policies[operation] for operation in sorted(self._policies))
 
     def find(self, operation: str, project_id: UUID) -> ToolPolicy | None:
-        """The tool that serves `operation` for a project; None when there is none that it may use."""
+        """The tool that serves `operation` for a project; None when there is none that the project may use."""
         found = self._policies.get(operation)
         if found is None or (found.server.projects is not None and project_id not in found.server.projects):
             return None

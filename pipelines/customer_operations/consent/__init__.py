@@ -1,1 +1,1 @@
-"""Whether the customer asks, here and now and for themselves, for what would be done."""
+"""Decides whether the customer, in this message and for themselves, requests the action to be taken."""

@@ -1,4 +1,4 @@
-"""Whether a message asks for an action: the reader must say so of the message as a whole, by both of its heads."""
+"""Whether a message requests an action: both heads of the reader must confirm it for the message as a whole."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from pipelines.customer_operations.consent.reader import Action, Manner, Reading
 from pipelines.customer_operations.intents.classifier import Guess
 from pipelines.customer_operations.policies.tables import RequestBars
 
-# Beside the message as a whole, to find the words that ask.
+# In addition to the message as a whole, to find the words of the request.
 _SENTENCES_READ_MAX = 31
 # Text in the forms of programs: tags, calls, assignments and the roles of a conversation with a model.
 _PROGRAM_TEXT = re.compile(
@@ -21,13 +21,14 @@ _PROGRAM_TEXT = re.compile(
     r"\bassistant\s*:|\bdeveloper\b.{0,12}:)",
     re.IGNORECASE,
 )
-# Money, a cancellation or a new address can be asked for of anybody: who means one of ours names it in some way.
+# Money, a cancellation or a new address can be requested of any company: a customer who means an order of ours names it
+# in some way.
 _PARCEL = re.compile(
     r"\d{3}|\b(?:parcels?|packages?|shipments?|deliver(?:y|ed|ies)|orders?|labels?|express|courier|carriage|consignment|"
     r"booking|box(?:es)?)\b",
     re.IGNORECASE,
 )
-# The beginning of a few words behind a request that take it back. It can only cost a request, and never makes one.
+# The start of a few words after a request that take it back. It can only void a request, and never makes one.
 _TAKEN_BACK = re.compile(
     r"(?:(?:lol|ha(?:ha)*|oh|ah|hm+|argh|omg|sorry|oops|whoops|actually|edit|update|ps)\b\W*){0,4}"
     r"(?:(?:no+|nope|nah)\b(?!\W*(?:need|rush|hurry|problem|worries|one|body|reply|idea|more|longer|voucher|replacement))"
@@ -40,7 +41,8 @@ _TURNING = (Manner.WITHDRAWAL, Manner.CONDITION, Manner.HYPOTHETICAL, Manner.SAR
 NAMING = (Action.CANCEL, Action.REFUND, Action.ADDRESS)
 _REFUND_MASS_MIN = 0.12
 _LIKELY = 0.5
-# What an action of a plan is asked for as. A refund that is part of a cancellation is asked for with it.
+# The action that has to be requested for an operation of a plan. A refund that is part of a cancellation is requested
+# with it.
 OPERATIONS = {
     "cancel_order": Action.CANCEL,
     "issue_refund": Action.REFUND,
@@ -66,13 +68,13 @@ class Against(StrEnum):
     UNSURE = "unsure"
 
 
-# After these the customer may still want it: what could be done is offered. After the others a person reads it.
+# With these the customer may still want it, so the action is offered. With the others a person reads the message.
 OPEN = frozenset(
     {
         Against.NO_REQUEST, Against.QUESTION, Against.CONDITION, Against.HYPOTHETICAL, Against.FUTURE, Against.UNSURE,
     }
 )  # fmt: skip
-# What the reader only missed: a model that reads more may find a request there.
+# Cases that only the reader missed: a model that reads more may find a request there.
 _MISSED = frozenset({Against.NO_REQUEST, Against.QUESTION, Against.UNSURE})
 _AGAINST = {manner: Against(manner.value) for manner in Manner if manner.value in set(Against)} | {
     Manner.REQUEST: Against.UNSURE,
@@ -82,7 +84,7 @@ _AGAINST = {manner: Against(manner.value) for manner in Manner if manner.value i
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Whether an action is asked for. `words` are the customer's own, letter by letter; `against` says why not."""
+    """Whether an action is requested. `words` are the customer's own, verbatim; `against` is the reason if not."""
 
     asked: bool
     words: str | None
@@ -100,7 +102,7 @@ class Request:
 
 
 class OwnMessage:
-    """What the customer says themselves in a message, and what `reader` makes of it and of each of its sentences."""
+    """The customer's own words in a message, and the reader's result for it and for each of its sentences."""
 
     def __init__(self, message: str, order_pattern: Expression, reader: RequestReader) -> None:
         self.text = own_text(message)
@@ -110,30 +112,30 @@ class OwnMessage:
 
     @cached_property
     def parts(self) -> list[Reading]:
-        """What the reader makes of each sentence. Most messages are decided without."""
+        """The reader's result for each sentence. Most messages are decided without it."""
         return [self.reading] if len(self.sentences) == 1 else self._read(self.sentences)
 
     @property
     def names_a_parcel(self) -> bool:
-        """Whether it speaks of a parcel, an order or the like, by a number or a word: without, none may be assumed."""
+        """Whether it mentions a parcel, an order or the like, by a number or a word: otherwise none may be assumed."""
         return _PARCEL.search(self.text) is not None or self._pattern.is_in(self.text)
 
     @property
     def objection(self) -> Against | None:
-        """What speaks against a request of any kind, where that is likelier than all else together."""
+        """The objection to a request of any kind, where it is likelier than all else together."""
         shares = {
             against: self.reading.manners[manner] for manner, against in _AGAINST.items() if against not in _MISSED
         }
         return max(shares, key=lambda against: shares[against]) if sum(shares.values()) >= _LIKELY else None
 
     def words(self, action: Action) -> str | None:
-        """The sentence that asks for `action` most clearly."""
+        """The sentence that requests `action` most clearly."""
         if not self.sentences:
             return None
         return max(zip(self.parts, self.sentences, strict=True), key=lambda pair: pair[0].asks[action])[1]
 
     def turned(self, action: Action) -> Against | None:
-        """What a sentence behind the one that asks for `action` makes of it, where it takes it back."""
+        """How a later sentence changes the request for `action`, where it takes it back."""
         if len(self.sentences) == 1:
             return None
         asking = max(range(len(self.parts)), key=lambda number: self.parts[number].asks[action])
@@ -156,7 +158,7 @@ class OwnMessage:
 
 
 def judge(own: OwnMessage, bars: RequestBars) -> dict[str, Request]:
-    """Of every action whether `own` asks for it. Who asks for the more has the less looked after with it."""
+    """For every action, whether `own` requests it. A request for the greater action covers the lesser one."""
     judged = {}
     for action in Action:
         against = _against(own, action, bars)
@@ -173,9 +175,9 @@ def judge(own: OwnMessage, bars: RequestBars) -> dict[str, Request]:
 def judge_reading(
     own: OwnMessage, message: str, *, action: str, words: str | None, judged: Mapping[str, Request]
 ) -> dict[str, Request]:
-    """What a model read out of the message, where it is borne out by `words`.
+    """A model's reading of the message, where `words` support it.
 
-    They must stand in the message letter by letter, and be the customer's own. An objection of the reader stays, and so
+    They must occur in the message letter by letter, and be the customer's own. An objection of the reader stays, and so
     does text in the form of a program.
     """
     stands = bool(words and words.strip()) and str(words) in message and _folded(str(words)) in _folded(own.text)
@@ -195,11 +197,11 @@ def judge_reading(
 def narrow(
     guess: Guess, requests: Mapping[str, Request], operations: Mapping[str, Sequence[str]], *, telling: Sequence[str]
 ) -> Guess:
-    """The guess among the intents that can do what is asked for; `operations` are those that each intent may call.
+    """The guess among the intents that can do the requested action; `operations` are those that each intent may call.
 
-    A cancellation and a change of address are named by who asks for them. A refund is asked for in several intents, and
-    also by people who want something else first: it decides only where those intents are likely, or where the guess
-    is one of `telling`, the intents under which nothing is done.
+    A request for a cancellation or a change of address determines the intent. A refund is requested under several
+    intents, and also by people who want something else first: it decides only where those intents are likely, or where
+    the guess is one of `telling`, the intents under which nothing is done.
     """
     asked = next((action for action in NAMING if requests[action].asked), None)
     if asked is None:
@@ -218,7 +220,7 @@ def narrow(
 
 
 def needed(operations: Sequence[str]) -> tuple[Action, ...]:
-    """The actions that have to be asked for, for a plan of these operations. Unknown ones count as money."""
+    """The actions that must be requested for a plan of these operations. Unknown ones count as money."""
     actions = {OPERATIONS.get(operation, Action.REFUND) for operation in operations}
     if Action.CANCEL in actions:
         return (Action.CANCEL,)
@@ -237,7 +239,7 @@ def _against(own: OwnMessage, action: Action, bars: RequestBars) -> Against | No
         return Against.NO_REQUEST
     others = max(share for manner, share in reading.manners.items() if manner is not Manner.REQUEST)
     is_sure = reading.asks[action] >= bars.act_min and reading.manners[Manner.REQUEST] - others >= bars.margin_min
-    # What stands after the last word that was read could take it back.
+    # Text after the last word that was read could take it back.
     return own.turned(action) if is_sure and reading.is_whole else Against.UNSURE
 
 

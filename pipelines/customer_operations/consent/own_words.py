@@ -1,4 +1,4 @@
-"""What of a message the customer says themselves, quoted and forwarded text left out, and its sentences."""
+"""The customer's own words in a message, without quoted and forwarded text, and their sentences."""
 
 import re
 import unicodedata
@@ -21,7 +21,7 @@ _END = re.compile(r"(?<![.!?;…])[.!?;…]++(?=\s|$)|\n")
 def own_text(message: str) -> str:
     """The message without quoted lines, forwarded mail, mail headers and text in quotation marks.
 
-    A signature stays: what is taken back below it is taken back.
+    A signature stays, since a request may be taken back below it.
     """
     kept: list[str] = []
     lines = unicodedata.normalize("NFKC", message).replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -53,10 +53,10 @@ def sentences(text: str) -> list[str]:
 
 
 def unnumbered(text: str, order_pattern: Expression) -> str:
-    """The text on one line, "my order" for each number of an order: as the reader has learned it. Never empty."""
+    """The text on one line, "my order" for each order number, as in the reader's training data. Never empty."""
     return " ".join(order_pattern.replaced(text, "my order").split()) or "-"
 
 
 def _is_wrapped(text: str, at: int) -> bool:
-    """Whether the line that ends at `at` goes on in the next."""
+    """Whether the line that ends at `at` continues in the next."""
     return at - text.rfind("\n", 0, at) > _WRAPPED_FROM and text[at + 1 : at + 2].strip() not in {"", "-", "*"}

@@ -1,4 +1,4 @@
-"""What a message says of each order that it names, so that each wish can be read by itself."""
+"""Splits a message by the orders that it names, so that each wish can be read by itself."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from core.kit.expressions import Expression
 
 PARTS_MAX = 5
-# Between two numbers that the same words are said of, if these stand before the list or behind it, and not around it:
-# "cancel A and B", but not "cancel A and B was late".
+# Between two numbers that share the same words, if these stand before the list or after it, and not around it: "cancel
+# A and B", but not "cancel A and B was late".
 _LISTED = re.compile(r" ?(?:,|,? ?(?:and|&|\+|as well as)) ?(?:for )?(?:order |parcel |label )?", re.IGNORECASE)
 _NOTHING_BEFORE = re.compile(
     r"(?:\W|\b(?:for|of|on|re|regarding|concerning|about|with|both|my|our|the|orders?|parcels?|labels?|numbers?)\b)*",
@@ -16,7 +16,7 @@ _NOTHING_BEFORE = re.compile(
 )
 _NOTHING_BEHIND = re.compile(r"\W*(?:please|pls|thanks|thank you|thx|too|today|now|for (?:me|us))?\W*", re.IGNORECASE)
 _REASON = re.compile(r",? ?(?:because|since|as|which|that|,|;|-|\.)", re.IGNORECASE)
-# Where a sentence goes over from one order to the next.
+# Where a sentence moves from one order to the next.
 _TURN = re.compile(r"[,;:]|\b(?:and|but|then|also|plus|while|whereas)\b", re.IGNORECASE)
 _ALL = re.compile(
     r"\b(?:both|all of (?:them|these|those)|all (?:two|three|four|five)|each of them|them)\b", re.IGNORECASE
@@ -25,7 +25,7 @@ _ALL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is said of one order, `said` sentence by sentence as it is written, `text` without the other orders."""
+    """The text about one order, `said` sentence by sentence as it is written, `text` without the other orders."""
 
     order: str
     text: str
@@ -39,8 +39,8 @@ class Part:
 def divide(sentences: Sequence[str], pattern: Expression) -> list[Part]:
     """A part for each order that `sentences` name, in their order; none when they name fewer than two, or too many.
 
-    A sentence without a number belongs to the order before it, one that says "both" to all. Also none when a sentence
-    names two orders in a way that leaves open what is said of which.
+    A sentence without a number belongs to the order before it, one with "both" to all. Also none when a sentence names
+    two orders and it is unclear which words belong to which.
     """
     said: dict[str, list[tuple[str, str]]] = {}
     opening: list[str] = []
@@ -66,7 +66,7 @@ def divide(sentences: Sequence[str], pattern: Expression) -> list[Part]:
 
 
 def _pieces(sentence: str, pattern: Expression) -> Iterator[tuple[str, str]]:
-    """What the sentence says of each order; nothing when that cannot be taken apart."""
+    """The text of the sentence about each order; nothing when it cannot be taken apart."""
     groups = _groups(sentence, list(pattern.spans_in(sentence)))
     begin, found = 0, []
     for number, group in enumerate(groups):
@@ -87,7 +87,7 @@ def _pieces(sentence: str, pattern: Expression) -> Iterator[tuple[str, str]]:
 
 
 def _groups(sentence: str, spans: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
-    """Numbers that stand in one list are a group, and so are those of one order."""
+    """Numbers in one list are a group, and so are those of one order."""
     groups: list[list[tuple[int, int]]] = []
     for span in spans:
         last = groups[-1][-1] if groups else None

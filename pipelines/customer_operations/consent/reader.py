@@ -1,8 +1,8 @@
-"""A model that reads whether a text asks for an action: MiniLM, fine-tuned on messages that do and that do not.
+"""A model that predicts whether a text requests an action: MiniLM, fine-tuned on messages that do and that do not.
 
-``requests.npz`` holds what the fine-tuning changed: the upper four of the six layers, int8, and two linear heads over
-the features of the last one. One head says of each action how likely it is asked for, the other in which manner the
-text speaks. ``tests/evals/customer_operations/training`` holds the messages and the script that made the file.
+``requests.npz`` holds the weights that the fine-tuning changed: the upper four of the six layers, int8, and two linear
+heads over the features of the last one. One head predicts for each action how likely it is requested, the other the
+manner of the text. ``tests/evals/customer_operations/training`` holds the messages and the script that made the file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from core.gateway.embeddings.minilm import MiniLM
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Computed at once: more texts only need more memory.
+# Batch size: more texts at once only need more memory.
 _BATCH = 16
 
 
 class Action(StrEnum):
-    """What a customer can ask for. The order is that of the model's outputs."""
+    """An action that a customer can request. The order is that of the model's outputs."""
 
     CANCEL = "cancel"
     REFUND = "refund"
@@ -33,7 +33,7 @@ class Action(StrEnum):
 
 
 class Manner(StrEnum):
-    """How a text speaks of an action. The order is that of the model's outputs."""
+    """How a text mentions an action. The order is that of the model's outputs."""
 
     REQUEST = "request"
     NEGATION = "negation"
@@ -54,9 +54,9 @@ class Manner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a text asks for. `asks` are probabilities, each by itself; those of `manners` add up to 1.
+    """The actions that a text requests. `asks` are independent probabilities; those of `manners` add up to 1.
 
-    A text of more than 256 tokens is not read to its end: `is_whole` is false.
+    Of a text of more than 256 tokens the rest is not read: `is_whole` is false.
     """
 
     asks: Mapping[Action, float]
@@ -65,7 +65,7 @@ class Reading:
 
     @property
     def manner(self) -> Manner:
-        """The most probable."""
+        """The most probable manner."""
         return max(self.manners, key=lambda manner: self.manners[manner])
 
 
@@ -80,7 +80,7 @@ class RequestReader:
         self._model = MiniLM(tuned=weights)
 
     def read(self, texts: Sequence[str]) -> list[Reading]:
-        """Each text by itself."""
+        """Read each text by itself."""
         readings: list[Reading] = []
         for begin in range(0, len(texts), _BATCH):
             features, whole = self._model.features(texts[begin : begin + _BATCH])

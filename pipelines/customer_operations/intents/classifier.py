@@ -1,12 +1,12 @@
-"""Which of a closed list of intents a short message has, and how sure that is.
+"""Classifies a short message into one of a closed list of intents, with a calibrated confidence.
 
 Kernel ridge regression, one target per intent (Rifkin, Yeo and Poggio 2003, "Regularized least-squares
-classification"). The kernel adds a Gaussian one over sentence embeddings, which knows what a message means, and a
-linear one over its words, which keeps apart what embeddings put side by side.
+classification"). The kernel adds a Gaussian one over sentence embeddings, which captures what a message means, and a
+linear one over its words, which separates messages that embeddings put side by side.
 
-Confidence is calibrated without holding examples back: the scores that each example would get had it not been among
-the examples follow in closed form from the inverse of the kernel matrix (Rasmussen and Williams 2006, section 5.4.2),
-and one temperature is fitted to them (Guo et al. 2017, arXiv:1706.04599).
+Confidence is calibrated without holding examples back: the scores that each example would get had it not been among the
+examples follow in closed form from the inverse of the kernel matrix (Rasmussen and Williams 2006, section 5.4.2), and
+one temperature is fitted to them (Guo et al. 2017, arXiv:1706.04599).
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Guess:
 
 
 class IntentClassifier:
-    """Learns from labelled examples when it is made: 10,000 take half a minute, 300 take milliseconds.
+    """Learns from labeled examples when it is created: 10,000 take half a minute, 300 take milliseconds.
 
     `vectors` are the unit embeddings of `texts`, one row each; all later embeddings must be of the same model.
     """
@@ -63,11 +63,11 @@ class IntentClassifier:
         return [self._ranked(row) for row in self.probabilities(texts, vectors)]
 
     def guess_together(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> Guess:
-        """The intent of one message by several of its parts, each of the same weight."""
+        """The intent of one message by several of its parts, equally weighted."""
         return self._ranked(self.probabilities(texts, vectors).mean(axis=0))
 
     def probabilities(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Of each intent in the order of `intents`, shape (texts, intents)."""
+        """The probability of each intent in the order of `intents`, shape (texts, intents)."""
         rows = []
         for begin in range(0, len(texts), _BLOCK):
             part = slice(begin, begin + _BLOCK)
@@ -81,7 +81,7 @@ class IntentClassifier:
         return Guess(ranked[0][0], ranked[0][1], ranked[1:])
 
     def _kernel(self, vectors: NDArray[np.float32], words: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Of these texts with the examples, shape (texts, examples), in blocks to need little more than the result."""
+        """The kernel of these texts with the examples, shape (texts, examples), computed in blocks to save memory."""
         kernel: NDArray[np.float32] = vectors @ self._vectors.T
         kernel -= 1
         kernel *= 2 * _NARROWNESS

@@ -1,8 +1,8 @@
 """The shipped examples, and the classifiers that learned from them.
 
 ``examples.npz`` holds the embeddings of ``examples.toml`` by the embedded model, which every worker would otherwise
-compute again: seconds. With other examples or another model it is left aside.
-``python -m pipelines.customer_operations.intents.examples`` makes it again.
+compute again, in seconds. With other examples or another model it is ignored.
+``python -m pipelines.customer_operations.intents.examples`` recreates it.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def load_examples() -> dict[str, list[str]]:
 
 
 class Classifiers:
-    """One classifier over `examples` for each embedding model, made when first used. Safe in several threads."""
+    """One classifier over `examples` for each embedding model, created on first use. Safe in several threads."""
 
     def __init__(self, examples: "Mapping[str, Sequence[str]]") -> None:
         self._examples = examples
@@ -53,7 +53,7 @@ class Classifiers:
         self._making = Lock()
 
     def get(self, model: str, embed: "Embed") -> IntentClassifier:
-        """The classifier over vectors of `model`; `embed` makes those of the examples when there is none yet."""
+        """The classifier over vectors of `model`; `embed` computes those of the examples when there is none yet."""
         with self._making:
             found = self._made.get(model)
             if found is None:
@@ -67,7 +67,7 @@ class Classifiers:
 
 
 def write_vectors(model: str, embed: "Embed") -> None:
-    """Write what `embed` makes of the shipped examples to ``examples.npz``."""
+    """Write the vectors that `embed` computes of the shipped examples to ``examples.npz``."""
     texts = [text for messages in load_examples().values() for text in messages]
     np.savez_compressed(
         Path(__file__).with_name("examples.npz"), key=_key(model, texts), vectors=embed(texts).astype(np.float16)

@@ -1,8 +1,8 @@
 """Words and pieces of words of short messages, as weighted vectors of fixed width.
 
-Words, pairs of neighbouring words and character 3- to 5-grams within words (which survive typing errors) are hashed
-with a sign into one space (Weinberger et al. 2009, arXiv:0902.2206), weighted by how rare they are among the examples
-and scaled to length 1. No vocabulary is kept.
+Words, pairs of neighboring words and character 3- to 5-grams within words (which survive typing errors) are hashed with
+a sign into one space (Weinberger et al. 2009, arXiv:0902.2206), weighted by how rare they are among the examples and
+scaled to length 1. No vocabulary is kept.
 """
 
 import re
@@ -19,7 +19,7 @@ _CHARACTERS = (3, 4, 5)
 
 
 class WordVectors:
-    """The vectors, with the rarity of what occurs in `examples`."""
+    """The vectors, with the rarity of the pieces in `examples`."""
 
     def __init__(self, examples: Sequence[str]) -> None:
         counted = _counts(examples)

@@ -1,1 +1,1 @@
-"""The policy tables, and the rules that decide by them."""
+"""The policy tables, and the rules that apply them."""

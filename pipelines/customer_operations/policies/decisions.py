@@ -1,4 +1,4 @@
-"""Decides what is done about a message, by the tables alone. Pure functions: the same facts, the same decision."""
+"""Decides how a message is handled, by the tables alone. Pure functions: the same facts give the same decision."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,22 +10,22 @@ from pipelines.customer_operations.policies.facts import Order
 from pipelines.customer_operations.policies.tables import IntentRow, Policy, Reason
 
 _CENT = Decimal("0.01")
-# What rules rest on beside the refund tables.
+# The facts that rules depend on besides those of the refund tables.
 _NEEDS = {
     "cancel": {"state"},
     "address": {"declared_value", "address_changes"},
     "refund_status": {"refunds"},
 }
-# What changes something, or tells more than the public tracking page shows.
+# Rules that change something, or reveal more than the public tracking page shows.
 _PERSONAL = frozenset({"refund", "refund_status", "lost", "cancel", "address"})
 
-# What an order that was canceled has no more: a place, an address, a cancellation to come.
+# Rules that do not fit a canceled order: it has no place, no address and no cancellation to come.
 _OF_A_LIVING_ORDER = frozenset({"status", "cancel", "address"})
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
-    """A call that shall be made; `arguments` are the operation's.
+    """A call to be made; `arguments` are the operation's.
 
     `read` are those whose values were read in a text. The tables work out all others.
     """
@@ -48,7 +48,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is decided about. `address` is the complete new address, where one was given."""
+    """The facts to decide on. `address` is the complete new address, where one was given."""
 
     intent: str
     customer_id: str
@@ -86,7 +86,7 @@ def decide(policy: Policy, case: Case) -> Decision:
 
 
 def needed(policy: Policy, row: IntentRow) -> set[str]:
-    """The facts of an order that the rule rests on, by their names in `OrderAnswer`."""
+    """The facts of an order that the rule depends on, by their names in `OrderAnswer`."""
     found = set(_NEEDS.get(row.rule, ()))
     for reason in row.refunds:
         refund = policy.refunds[reason]
@@ -99,7 +99,7 @@ def needed(policy: Policy, row: IntentRow) -> set[str]:
 
 
 def amount_due(policy: Policy, reason: Reason, order: Order) -> Decimal | None:
-    """What the table gives back for `reason`; None when it does not apply to the order."""
+    """The table's refund for `reason`; None when the table does not apply to the order."""
     row = policy.refunds[reason]
     applies = (
         (not row.services or order.service in row.services)
@@ -204,7 +204,7 @@ def _cancel(policy: Policy, row: IntentRow, case: Case) -> Decision:
 
 
 def _first_due(policy: Policy, row: IntentRow, order: Order) -> tuple[Reason, Decimal | None]:
-    """The first of the row's tables that applies, with what it gives back."""
+    """The first of the row's tables that applies, with its refund."""
     found = ((reason, amount_due(policy, reason, order)) for reason in row.refunds)
     return next(((reason, due) for reason, due in found if due is not None), ("", None))
 

@@ -1,4 +1,4 @@
-"""What a decision is made of: the order as the company's system tells it, and what the customer asked for."""
+"""The facts of a decision: the order from the company's system, and the customer's request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ _MAY_BE_NULL = frozenset({"first_attempt_on", "delivered_on", "last_scan_on"})
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order with its shipment, typed. `made` are its refunds: (reason, amount, day), the voided ones left out.
+    """An order with its shipment, typed. `made` are its refunds: (reason, amount, day), without the voided ones.
 
-    `unknown` are the names of the facts that the system left out. They hold an empty value here, which no rule may rest
-    on.
+    `unknown` are the names of the facts that the system left out. They hold an empty value here, which no rule may
+    depend on.
     """
 
     id: str
@@ -48,7 +48,7 @@ class Order:
     def read(cls, told: Mapping[str, Any]) -> "Order":
         """The order in a tool's answer. Raises pydantic's ValidationError, which names all fields that do not fit."""
         read = OrderAnswer.model_validate(told)
-        # Null says that there is none for a day that may lie ahead, and that it is not known for all else.
+        # For a day that may lie ahead, null means that there is none; for all else, that it is not known.
         known = {name for name in read.model_fields_set if name in _MAY_BE_NULL or getattr(read, name) is not None}
         made = tuple(
             (refund.reason, refund.amount, refund.made_on) for refund in read.refunds or () if refund.state != "voided"
@@ -91,7 +91,7 @@ class Order:
 
     @property
     def working_days_late(self) -> int:
-        """Working days from the promised day to the first attempt; 0 when it was in time or is still to come."""
+        """Working days from the promised day to the first attempt; 0 when it was in time or has not happened yet."""
         return working_days(self.promised_on, self.first_attempt_on) if self.first_attempt_on else 0
 
     @property
@@ -101,6 +101,6 @@ class Order:
 
 
 def working_days(begin: date, end: date) -> int:
-    """Days from Monday to Friday after `begin`, up to and with `end`."""
+    """Days from Monday to Friday after `begin`, up to and including `end`."""
     days = (begin + timedelta(days=number) for number in range(1, (end - begin).days + 1))
     return sum(1 for day in days if day.weekday() < _SATURDAY)

@@ -78,7 +78,7 @@ class Policy(_Table):
     search_after_working_days: int
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
     orders_considered: int
-    # On RE2: whoever adapts it may write what Python's engine would take hours for, on a message made for it.
+    # On RE2: an adapted pattern could take Python's engine hours on a message crafted for it.
     order_pattern: Annotated[Expression, PlainValidator(lambda text: Expression(text, ignore_case=True))]
     handover_words: tuple[str, ...]
     # The company's own words for where goods and orders are, as the rules call them.
@@ -122,7 +122,7 @@ def load_policy() -> Policy:
 
 @lru_cache(maxsize=1)
 def policy_version() -> str:
-    """The version of the policy tables: another one for every change of the file."""
+    """The version of the policy tables: it differs after every change of the file."""
     return hashlib.sha256(_place("policy.toml").read_bytes()).hexdigest()
 
 
@@ -137,7 +137,7 @@ def _load(name: str, kind: type[Tables]) -> Tables:
 
 
 def _place(name: str) -> Traversable:
-    """The operator's file where there is one, else the sample's: of a parcel company that does not exist."""
+    """The operator's file if there is one, else the sample's, of a fictional parcel company."""
     folder = get_settings().customer_operations_dir
     own = None if folder is None else folder / name
     return own if own is not None and own.exists() else files(__package__).joinpath(name)

@@ -1,1 +1,1 @@
-"""Files to documents to chunks. `readers.read` and `chunks.split_document` are the two doors."""
+"""Turns files into documents and documents into chunks, by `readers.read` and `chunks.split_document`."""

@@ -1,7 +1,7 @@
-"""What text in the scripts and languages of old encodings looks like: the evidence by which `encodings` judges."""
+"""Typical text in the scripts and languages of old encodings: the evidence by which `encodings` decides."""
 
-# The letters beside a to z, and common words, by which a language is known. The words of Windows-1252's languages, of
-# Windows-1250's and ISO 8859-2's, of Windows-1254's and of Windows-1257's.
+# The letters besides a to z, and common words, by which a language is recognized. The words of Windows-1252's
+# languages, of Windows-1250's and ISO 8859-2's, of Windows-1254's and of Windows-1257's.
 LANGUAGES = {
     "western": (
         ("äöüß", "der die das und ist für nicht von den mit ein eine im zu auf des dem sich"),
@@ -29,7 +29,7 @@ LANGUAGES = {
         ("āčēģīķļņšūž", "un ir ka no ar uz par nav bet"),
     ),
 }
-# Signs that may stand in text of any language.
+# Signs that may occur in text of any language.
 SIGNS = frozenset(
     "«»‹›„“”‚‘’–—…•·€£¥§°²³½¼¾©®™×±¿¡ªº¶†‡‰´¨\xa0\xad№、。，．！？：；「」『』（）【】《》〈〉・ー～〜…　％＋－＝／"
 )

@@ -1,4 +1,4 @@
-"""The reader as a warm child runs it: `pipelines._kit.sandbox` loads `open_reader` and calls what it returns."""
+"""The reader's entry in a warm child: `pipelines._kit.sandbox` loads `open_reader` and calls its handler."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,7 +19,7 @@ def open_reader(**limits: Any) -> Callable[[Mapping[str, Any], bytes], dict[str,
         except (UnreadableDocument, MemoryError):
             raise
         except Exception as error:
-            # A parser's defect is a file's fault, and no reason to start another process.
+            # A parser's defect counts as the file's fault, and is no reason to start another process.
             detail = f"This file cannot be read ({type(error).__name__})."
             raise UnreadableDocument(detail, code=CORRUPT) from error
 

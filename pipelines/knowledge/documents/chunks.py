@@ -1,4 +1,4 @@
-"""Documents to chunks: what is embedded, searched and quoted.
+"""Splits documents into chunks, which are embedded, searched and quoted.
 
 A chunk never crosses a heading. Whole blocks are packed up to a target size; a block that is larger is split, prose by
 LangChain's recursive splitter with a small overlap, tables between rows. Each chunk is an exact slice of the document.
@@ -25,7 +25,7 @@ class ChunkSizes:
 
     target: int = PASSAGE_WEIGHT
     overlap: int = 120
-    # A rest smaller than this joins the chunk before it, even if that grows past the target by so much.
+    # A remainder smaller than this joins the chunk before it, even if that exceeds the target by as much.
     rest: int = 120
 
 
@@ -51,18 +51,18 @@ class Chunk:
 
     @property
     def embedding_text(self) -> str:
-        """What is embedded and searched: the chunk with what its reader would see above it."""
+        """The text to embed and search: the chunk with the headings and table header above it."""
         return "\n".join(part for part in (self.section, self.context, self.text) if part)
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 in hex of `embedding_text`: equal chunks need to be embedded once."""
+        """SHA-256 in hex of `embedding_text`: equal chunks need to be embedded only once."""
         return hashlib.sha256(self.embedding_text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A slice of the document that is not cut further. One that is `alone` is not joined with its neighbours."""
+    """A slice of the document that is not cut further. One that is `alone` is not joined with its neighbors."""
 
     start: int
     end: int
@@ -107,7 +107,7 @@ def _pieces(document: Document, sizes: ChunkSizes) -> Iterator[tuple[tuple[str, 
             pieces = [piece for block in inside for piece in _split_block(document.text, block, sizes)]
             yield section.path, _pack(document.text, pieces, sizes)
         elif heading is not None and not _has_subsections(document.sections, number):
-            # Nothing stands below this heading, so it is its own text.
+            # There is no text below this heading, so it is its own text.
             yield section.path[:-1] or section.path, [_Piece(heading.start, heading.end)]
 
 
@@ -127,8 +127,9 @@ def _split_block(text: str, block: Block, sizes: ChunkSizes) -> Iterator[_Piece]
 
 
 def _split_prose(text: str, start: int, end: int, sizes: ChunkSizes) -> Iterator[_Piece]:
-    # The splitter's own overlap and start indexes are not used: it looks its chunks up in the text, and finds the wrong
-    # place when the text repeats itself. Without overlap and trimming, its chunks are the text and their places exact.
+    # The splitter's own overlap and start indexes are not used: it searches the text for its chunks, and finds the
+    # wrong place when the text repeats itself. Without overlap and trimming, its chunks are the text and their places
+    # exact.
     splitter = RecursiveCharacterTextSplitter(
         chunk_size=sizes.target - sizes.overlap,
         chunk_overlap=0,
@@ -149,7 +150,7 @@ def _split_prose(text: str, start: int, end: int, sizes: ChunkSizes) -> Iterator
 
 
 def _overlapping(text: str, previous: int, begin: int, sizes: ChunkSizes) -> int:
-    """Where a chunk whose own text begins at `begin` starts: some words earlier, at a sentence if there is one."""
+    """Where a chunk whose own text starts at `begin` starts: some words earlier, at a sentence if there is one."""
     reach = max(previous, begin - sizes.overlap)
     while weigh(text[reach:begin]) > sizes.overlap:
         reach += 1
@@ -185,7 +186,7 @@ def _split_table(text: str, block: Block, sizes: ChunkSizes) -> Iterator[_Piece]
 
 
 def _pack(text: str, pieces: Sequence[_Piece], sizes: ChunkSizes) -> list[_Piece]:
-    """Join neighbours up to the target size."""
+    """Join neighbors up to the target size."""
     packed: list[_Piece] = []
     for number, piece in enumerate(pieces):
         last = packed[-1] if packed else None

@@ -1,4 +1,4 @@
-"""CSV and its kin (RFC 4180, and what programs write instead): a separator found by the content, names of columns."""
+"""CSV and its variants (RFC 4180, and the deviations of programs): detects the separator and the column names."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ _FIELD_MAX = 1_000_000
 def read_delimited(data: bytes, *, fallback_title: str, limits: Limits) -> Document:
     """Read a table of text. Its first row names the columns unless it looks like all others.
 
-    Raises `UnreadableDocument` when it has more cells than are read.
+    Raises `UnreadableDocument` when it has more cells than the limit.
     """
     decoded = decode_bytes(data)
     text = decoded.text
@@ -29,7 +29,7 @@ def read_delimited(data: bytes, *, fallback_title: str, limits: Limits) -> Docum
     first, _, rest = text.partition("\n")
     separator = ""
     if first.lower().startswith("sep=") and len(first.strip()) == len("sep=;"):
-        # Excel's own line for itself.
+        # Excel's own line that names the separator.
         separator, text = first.strip()[-1], rest
     rows = _rows(text, separator or _separator(text), limits)
     while rows and not any(rows[0]):
@@ -58,13 +58,13 @@ def _rows(text: str, separator: str, limits: Limits) -> list[list[str]]:
             if any(cell.strip() for cell in row):
                 rows.append([cell.strip() for cell in row])
     except csv.Error:
-        # A quotation mark that never ends: then they mean nothing.
+        # A quotation mark that is never closed: quotation marks then have no meaning.
         return [line.split(separator) for line in text.split("\n") if line.strip()]
     return rows
 
 
 def _separator(text: str) -> str:
-    """The separator that divides the first rows into the most alike; a comma when none does."""
+    """The separator that divides the first rows most evenly; a comma when none does."""
     sample = text[:_SAMPLE_CHARACTERS]
     if len(text) > _SAMPLE_CHARACTERS:
         sample = sample.rpartition("\n")[0] or sample

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes; its name only decides between kinds of text."""
+"""Detects a file's format by its first bytes; its name only decides between kinds of text."""
 
 import re
 from pathlib import PurePath
@@ -18,9 +18,9 @@ _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--(?:(?!-->).)*-->\s*)*<(?:!doctype\s+html|html|head|body)\b",
     re.IGNORECASE | re.DOTALL,
 )
-# A part of a page; Markdown may begin so too.
+# A fragment of a page; Markdown may start so too.
 _HTML_PART = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:table|div|p|h1|ul|ol|section|article)\b[^<>]*>", re.IGNORECASE)
-# Two lines of a mail's head, of which one is of these, make a mail; a text may begin with one of them.
+# Two lines of a mail's header, of which one is of these, make a mail; a text may start with one of them.
 _MAIL_LINE = re.compile(rb"(?:[\w-]{1,60}:[ \t][^\r\n]{0,998}(?:\r?\n[ \t][^\r\n]{0,998}){0,50}\r?\n){2,}")
 _MAIL_SURE = re.compile(
     rb"^(?:MIME-Version|Message-ID|Received|Return-Path|Content-Transfer-Encoding):", re.IGNORECASE | re.MULTILINE
@@ -38,7 +38,7 @@ _KNOWN_BINARIES = (
 
 
 def detect(data: bytes, name: str, content_type: str | None, limits: Limits) -> Format:
-    """The format of `data`. `content_type` is what the uploader claims, without trust.
+    """The format of `data`. `content_type` is the uploader's claim, and not trusted.
 
     Raises `UnreadableDocument`: empty, too large, encrypted, unsupported, or not what its name says.
     """

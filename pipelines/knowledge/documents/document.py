@@ -1,4 +1,4 @@
-"""A document as every reader leaves it: one text, and what lies where in it, as character spans."""
+"""A document as every reader returns it: one text, and the position of its parts, as character spans."""
 
 import re
 from bisect import bisect_right
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 CELL = " | "
-# What a passage may weigh: about 900 characters of prose or 600 of a table of figures. With its section that is within
-# the 256 tokens that MiniLM sees.
+# The maximum weight of a passage: about 900 characters of prose or 600 of a table of figures. With its section that is
+# within the 256 tokens that MiniLM sees.
 PASSAGE_WEIGHT = 950
 _LEFT_OUT_MAX = 50
 _LEFT_OUT_CHARACTERS = 200
 
 # Everything that is not text: C0 controls but tab and newline, delete, C1 controls, lone surrogates, the byte order
-# mark and the noncharacters. Postgres refuses NUL, UTF-8 refuses surrogates, and none of the others can be seen.
+# mark and the noncharacters. Postgres refuses NUL, UTF-8 refuses surrogates, and the others are all invisible.
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _NEWLINES = re.compile("\r\n?|\u2028|\u2029|\x85")
 _BLANKS = re.compile(r"[^\S\n]+")
@@ -26,7 +26,7 @@ def clean(text: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """The words and numbers of a text in lower case, without what stands between them."""
+    """The words and numbers of a text in lower case, without the characters between them."""
     return _WORD.findall(text.casefold())
 
 
@@ -36,12 +36,15 @@ def one_line(text: str) -> str:
 
 
 def weigh(text: str) -> int:
-    """Characters, with all but letters and white space counted twice: figures cost a token for every one or two."""
+    """The weight of a text in characters, with all but letters and white space counted twice.
+
+    Figures cost a token for every one or two characters.
+    """
     return len(text) + sum(not (character.isalpha() or character.isspace()) for character in text)
 
 
 class Kind(StrEnum):
-    """What a block is. Records are rows of a table of which each names its columns."""
+    """The kind of a block. Records are rows of a table of which each names its columns."""
 
     HEADING = "heading"
     PARAGRAPH = "paragraph"
@@ -62,7 +65,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: ``text[start:end]``. `number` counts from 1; a paragraph may run over the border."""
+    """A page: ``text[start:end]``. `number` counts from 1; a paragraph may continue over the border."""
 
     number: int
     start: int
@@ -71,7 +74,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What stands below one heading, up to the next: ``text[start:end]``, the heading itself left out.
+    """The text below one heading, up to the next: ``text[start:end]``, without the heading itself.
 
     `path` is the title of the document and the headings above, outermost first.
     """
@@ -83,7 +86,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What a reader did not take into the text: of what kind, how often, how the first begins, on which pages."""
+    """Content that a reader left out of the text: its kind, how often, how the first starts, on which pages."""
 
     what: str
     text: str = ""
@@ -93,7 +96,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was read. `page_count` is None for formats without pages."""
+    """A read document. `page_count` is None for formats without pages."""
 
     text: str
     title: str
@@ -105,7 +108,7 @@ class Document:
     left_out: tuple[LeftOut, ...] = ()
 
     def page_at(self, position: int) -> int | None:
-        """The number of the page on which the character at `position` stands; None without pages."""
+        """The number of the page with the character at `position`; None without pages."""
         if not self.pages:
             return None
         found = bisect_right(self.pages, position, key=lambda page: page.start)
@@ -114,7 +117,7 @@ class Document:
 
 @dataclass(slots=True)
 class Builder:
-    """Takes blocks in reading order and lays them into one text: an empty line between blocks, none between items."""
+    """Takes blocks in reading order and joins them to one text: an empty line between blocks, none between items."""
 
     media_type: str
     title: str = ""
@@ -124,7 +127,7 @@ class Builder:
     _blocks: list[Block] = field(default_factory=list)
     _headings: list[tuple[int, str, Block]] = field(default_factory=list)
     _page_starts: list[tuple[int, int]] = field(default_factory=list)
-    # Pages begun of which no text has come yet: a page begins with its first word, not with the space before it.
+    # Started pages without any text yet: a page starts with its first word, not with the space before it.
     _begun: list[int] = field(default_factory=list)
     _left_out: dict[tuple[str, str], LeftOut] = field(default_factory=dict)
 
@@ -134,11 +137,11 @@ class Builder:
         return self._length
 
     def begin_page(self, number: int) -> None:
-        """What is added from now on stands on page `number`."""
+        """Later additions belong to page `number`."""
         self._begun.append(number)
 
     def leave_out(self, what: LeftOut) -> None:
-        """Say what is not in the text. Of the same, one entry counts all; of very many, the rest is one entry."""
+        """Record content that is not in the text. Equal entries are counted; beyond a limit, the rest is one entry."""
         text = one_line(what.text)
         short = text if len(text) <= _LEFT_OUT_CHARACTERS else f"{text[:_LEFT_OUT_CHARACTERS]}…"
         key = (what.what, short)
@@ -182,7 +185,7 @@ class Builder:
         self._add(Kind.CODE, clean(text).strip("\n"))
 
     def append(self, inner: Document) -> None:
-        """All of another document, such as an attachment, below the last heading, with what was left out of it."""
+        """Append all of another document, such as an attachment, below the last heading, with what it left out."""
         level = 1 + max((level for level, _, _ in self._headings), default=0)
         for block in inner.blocks:
             text = inner.text[block.start : block.end]
@@ -194,7 +197,7 @@ class Builder:
             self.leave_out(replace(part, pages=()))
 
     def continue_paragraph(self, text: str) -> bool:
-        """Append to the last block, which a page break had cut; False when there is none."""
+        """Append to the last block, which a page break had split; False when there is none."""
         if not self._blocks or not (body := _tidy(text)):
             return False
         last = self._blocks[-1]
@@ -205,7 +208,7 @@ class Builder:
         return True
 
     def build(self, *, fallback_title: str) -> Document:
-        """The document. Its title is what the file says, else its only top heading, else `fallback_title`."""
+        """The document. Its title is the file's own, else its only top heading, else `fallback_title`."""
         text = "".join(self._parts)
         title = one_line(self.title) or self._top_heading() or fallback_title
         return Document(

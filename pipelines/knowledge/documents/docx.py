@@ -35,7 +35,7 @@ def read_docx(data: bytes, *, fallback_title: str, limits: Limits) -> Document:
     try:
         return _Reader(open_package(data, limits)).read(fallback_title)
     except (OpcError, etree.XMLSyntaxError, KeyError, ValueError, AttributeError, zipfile.BadZipFile) as error:
-        # python-docx does not validate: a part that is missing or of another kind shows as any of these.
+        # python-docx does not validate: a part that is missing or of another kind appears as any of these.
         raise UnreadableDocument("This Word document is damaged and cannot be opened.", code=CORRUPT) from error
 
 
@@ -81,7 +81,7 @@ class _Reader:
                 self._walk(box)
 
     def _edges(self) -> None:
-        """Headers and footers, each once: sections repeat them, and most differ in nothing."""
+        """Headers and footers, each once: sections repeat them, mostly without any difference."""
         seen: set[str] = set()
         for edge in elements_of(self._parts, "header", "footer"):
             text = one_line(" ".join(edge.itertext(qn("w:t"))))
@@ -116,7 +116,7 @@ class _Reader:
 
     def _paragraph(self, paragraph: Any) -> None:
         breaks = self._count_breaks(paragraph)
-        # A break nearly always stands at the beginning of its paragraph, or alone in one.
+        # A break is nearly always at the start of its paragraph, or the only content of one.
         self._turn(breaks)
         text = self._text.read(paragraph)
         style = _child_value(paragraph, "w:pPr", "w:pStyle")
@@ -178,7 +178,7 @@ class _Reader:
         return False
 
     def _rows(self, table: Any, depth: int) -> Iterator[list[str]]:
-        """Rows of cell texts. A cell that is merged over columns stands once, one merged over rows in its first row."""
+        """Rows of cell texts. A cell merged over columns appears once, one merged over rows in its first row."""
         for row in table.iter(qn("w:tr")):
             if next(row.iterancestors(qn("w:tbl"))) is not table:
                 continue

@@ -32,7 +32,7 @@ def _all(element: Any, depth: int) -> str:
     text, closes = "", False
     for child in element:
         part = equation(child, depth)
-        # What follows an exponent would be read as more of it.
+        # The text after an exponent would be read as part of it.
         if closes and text[-1:].isalnum() and part[:1].isalnum():
             text += " "
         text += part

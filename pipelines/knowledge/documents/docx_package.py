@@ -1,4 +1,4 @@
-"""Opens a Word package: macro-enabled files, templates and Strict Office Open XML (ISO/IEC 29500-1) like others."""
+"""Opens a Word package: macro-enabled files, templates and Strict Office Open XML (ISO/IEC 29500-1) as well."""
 
 import io
 import re
@@ -26,12 +26,12 @@ _MAIN_TYPES = (
     "application/vnd.openxmlformats-officedocument.wordprocessingml.template.main+xml",
 )
 
-# python-docx reads the main part of a package as XML; this says of which kinds it is a document.
+# python-docx reads the main part of a package as XML; these content types mark it as a document.
 PartFactory.part_type_for.update(dict.fromkeys(_MAIN_TYPES, DocumentPart))
 
 
 def open_package(data: bytes, limits: Limits) -> Any:
-    """The document of a package, found by its relationships. Raises `UnreadableDocument` for what is not opened."""
+    """The document of a package, found by its relationships. Raises `UnreadableDocument` for all others."""
     data = _checked(data, limits)
     main = docx.package.Package.open(io.BytesIO(data)).main_document_part
     if not isinstance(main, DocumentPart):
@@ -40,7 +40,7 @@ def open_package(data: bytes, limits: Limits) -> Any:
 
 
 def elements_of(relations: Iterable[Any], *kinds: str, below: tuple[str, ...] = ()) -> Iterator[Any]:
-    """The root elements of the parts of these kinds, or what stands directly below them."""
+    """The root elements of the parts of these kinds, or the elements directly below them."""
     for relation in relations:
         if relation.is_external or relation.reltype.rpartition("/")[2] not in kinds:
             continue

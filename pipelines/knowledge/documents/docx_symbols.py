@@ -1,4 +1,4 @@
-"""Characters of Word's symbol fonts (``w:sym``), which stand at private code points."""
+"""Characters of Word's symbol fonts (``w:sym``), which use private code points."""
 
 _PRIVATE = 0xF000
 _FIRST = 0x21
@@ -15,7 +15,7 @@ _WINGDINGS = {
 
 
 def symbol(font: str, code: str) -> str | None:
-    """The character of a font at a hexadecimal `code`; None where nobody knows it."""
+    """The character of a font at a hexadecimal `code`; None where it is unknown."""
     try:
         number = int(code, 16)
     except ValueError:

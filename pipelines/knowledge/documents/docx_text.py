@@ -11,7 +11,7 @@ from pipelines.knowledge.documents.docx_symbols import symbol
 _VAL = qn("w:val")
 BOX = qn("w:txbxContent")
 FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
-# Deleted and moved-away text, the old-Word copy of a drawing, and text boxes, which are read behind their paragraph.
+# Deleted and moved-away text, the old-Word copy of a drawing, and text boxes, which are read after their paragraph.
 _DROPPED = frozenset({qn("w:del"), qn("w:moveFrom"), BOX, FALLBACK})
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}oMath"
 _W14 = "{http://schemas.microsoft.com/office/word/2010/wordml}"
@@ -23,7 +23,7 @@ _CHOICES_MAX = 1000
 class TextReader:
     """Reads paragraphs of one document. `hidden_styles` are those whose text is not shown.
 
-    `left_out` gathers (what, text) of what was passed over.
+    `left_out` collects (kind, text) of skipped content.
     """
 
     def __init__(self, hidden_styles: frozenset[str]) -> None:
@@ -31,7 +31,7 @@ class TextReader:
         self.left_out: list[tuple[str, str]] = []
 
     def read(self, element: Any) -> str:
-        """The text of a paragraph or of what lies in one."""
+        """The text of a paragraph or of an element within one."""
         return "".join(self._pieces(element))
 
     def _pieces(self, element: Any) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _ruby(element: Any) -> tuple[Any, Any]:
 
 
 def _form_field(data: Any) -> str:
-    """What a form field of old Word shows that its runs do not say."""
+    """The content that a form field of old Word shows but its runs do not hold."""
     box = data.find(qn("w:checkBox"))
     if box is not None:
         state = box.find(qn("w:checked"))

@@ -1,7 +1,7 @@
-"""Bytes to text. In this order: a byte order mark, what the file declares, UTF-8, what reads as text of some language.
+"""Decodes text. In this order: a byte order mark, the file's declaration, UTF-8, the most plausible text of a language.
 
 The declarations and their names are WHATWG's (Encoding Standard; HTML, "determining the character encoding"). A guess
-is made only when one reading is clearly better than all others: no text is better than text that is not the author's.
+is made only when one reading is clearly better than all others: no text is better than wrong text.
 """
 
 import codecs
@@ -13,7 +13,7 @@ from pipelines.knowledge.documents.errors import ENCODING, UNSUPPORTED, Unreadab
 from pipelines.knowledge.documents.formats import READ_FORMATS
 from pipelines.knowledge.documents.plausibility import guess, guess_wide
 
-# UTF-32 first: its mark begins with UTF-16's.
+# UTF-32 first: its mark starts with UTF-16's.
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
@@ -22,7 +22,7 @@ _PRESCAN_BYTES = 4096
 _META = re.compile(rb"<meta\b[^<>]{0,500}?\bcharset\s{0,5}=\s{0,5}[\"']?\s{0,5}([\w.:\-]{1,40})", re.IGNORECASE)
 _XML = re.compile(rb"<\?xml\b[^<>]{0,200}?\bencoding\s{0,5}=\s{0,5}[\"']([\w.:\-]{1,40})[\"']", re.IGNORECASE)
 _COMMENT = re.compile(rb"<!--.*?(?:-->|\Z)", re.DOTALL)
-# Names that mean more on the web than they say, and the codec of Python that reads them.
+# Names that mean more on the web than they claim, and the codec of Python that reads them.
 _WEB_NAMES = {
     **dict.fromkeys(("ascii", "us-ascii", "iso-8859-1", "iso8859-1", "latin1", "latin-1", "windows-1252"), "cp1252"),
     **dict.fromkeys(("gb2312", "gb_2312-80", "gbk", "x-gbk", "gb18030"), "gb18030"),
@@ -31,7 +31,7 @@ _WEB_NAMES = {
     **dict.fromkeys(("big5", "big5-hkscs", "x-x-big5", "cn-big5"), "big5hkscs"),
     **dict.fromkeys(("iso-8859-9", "latin5", "windows-1254"), "cp1254"),
     **dict.fromkeys(("iso-8859-11", "tis-620", "windows-874"), "cp874"),
-    # A page that is read as ASCII so far cannot be in UTF-16.
+    # A page that reads as ASCII so far cannot be in UTF-16.
     **dict.fromkeys(("utf-16", "utf-16le", "utf-16be", "utf8", "unicode-1-1-utf-8"), "utf-8"),
     "macintosh": "mac_roman", "x-mac-cyrillic": "mac_cyrillic", "iso-8859-8-i": "iso-8859-8",
 }  # fmt: skip
@@ -43,14 +43,14 @@ _BINARY_SHARE = 0.01
 _DAMAGED_SHARE = 0.1
 _FEW_ZEROS = 0.05
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-# The escapes by which ISO-2022-JP changes to Japanese.
+# The escapes by which ISO-2022-JP switches to Japanese.
 _JAPANESE_ESCAPES = (b"\x1b$B", b"\x1b$@")
 _NOT_TEXT = f"This type of file is not read. Send {READ_FORMATS}."
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Text, the codec that read it, and how many places were damaged and stand as U+FFFD."""
+    """Text, the codec that decoded it, and how many places were damaged and became U+FFFD."""
 
     text: str
     encoding: str
@@ -63,9 +63,9 @@ def decode(data: bytes, *, declared: str | None = None) -> str:
 
 
 def decode_bytes(data: bytes, *, declared: str | None = None) -> Decoded:
-    """The text of `data`. `declared` is the encoding that stands around the file, as in the head of a mail.
+    """The text of `data`. `declared` is the encoding that is declared outside the file, as in the header of a mail.
 
-    Raises `UnreadableDocument`: no text at all, or text of an encoding that cannot be told.
+    Raises `UnreadableDocument`: no text at all, or text of an unknown encoding.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -91,13 +91,13 @@ def decode_bytes(data: bytes, *, declared: str | None = None) -> Decoded:
     text = data.decode(guessed, errors="replace")
     illegible = text.count("\ufffd")
     if illegible > _BINARY_SHARE * len(text):
-        # The rest of the file is not like its beginning.
+        # The rest of the file is not like its start.
         raise unknown_encoding()
     return Decoded(clean(text), guessed, illegible)
 
 
 def unknown_encoding() -> UnreadableDocument:
-    """The refusal of text whose encoding cannot be told."""
+    """The refusal of text of an unknown encoding."""
     return UnreadableDocument(
         "The character encoding of this file cannot be told. Save it as UTF-8 and send it again.", code=ENCODING
     )

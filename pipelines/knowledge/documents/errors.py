@@ -1,9 +1,9 @@
-"""Why a file could not be read: one class, one stable code per reason, one sentence that its owner understands.
+"""The reasons why a file cannot be read: one class, one stable code and one plain sentence per reason.
 
 document_empty          nothing in it                     document_encrypted        needs a password
 document_corrupt        damaged, or not what it claims    document_no_text          only pictures, or nothing legible
 document_unsupported    a type that is not read           document_too_large        too many bytes, pages or characters
-document_too_slow       took longer than it may           document_encoding         its encoding cannot be told
+document_too_slow       took longer than it may           document_encoding         its encoding is unknown
 """
 
 from core.kit.errors import CapabilityFailure
@@ -19,7 +19,7 @@ ENCODING = "document_encoding"
 
 
 class UnreadableDocument(CapabilityFailure):
-    """One file that cannot be read; its neighbours can. Final: the same bytes fail again."""
+    """One file that cannot be read; the other files can. Final: the same bytes fail again."""
 
     title, default_code = "Document cannot be read", CORRUPT
 

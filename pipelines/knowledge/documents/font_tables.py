@@ -12,7 +12,7 @@ _PRIVATE = range(0xE000, 0xF900)
 
 
 def characters_of(font: bytes) -> dict[int, int]:
-    """Glyph number to character, for fonts that say it; empty for others and for damaged ones."""
+    """Glyph number to character, for fonts that hold it; empty for others and for damaged ones."""
     found: dict[int, int] = {}
     try:
         place = _unicode_table(font)

@@ -1,4 +1,4 @@
-"""The formats that are read: the one list behind the reader, the API, the command line and the documentation."""
+"""The formats that are read: the single list for the reader, the API, the command line and the documentation."""
 
 from enum import StrEnum
 

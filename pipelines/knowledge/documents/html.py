@@ -1,4 +1,4 @@
-"""HTML: all that a reader of the page sees but its navigation, which is named. Nothing is fetched."""
+"""HTML: everything that a reader of the page sees except its navigation, which is named. Nothing is fetched."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from pipelines.knowledge.documents.tables import add_table, looks_like_header
 MEDIA_TYPE = "text/html"
 
 _HEADING_LEVELS = {f"h{level}": level for level in range(1, 7)}
-# What no reader of the page sees.
+# Elements that no reader of the page sees.
 _UNSHOWN = frozenset(
     {"script", "style", "template", "noscript", "head", "svg", "iframe", "object", "embed", "video", "audio", "option",
      "datalist"}
@@ -28,10 +28,10 @@ _MENU_NAME = re.compile(
 )
 _MENU_LINKS = 0.6
 _INVISIBLE = re.compile(r"display\s{0,5}:\s{0,5}none|visibility\s{0,5}:\s{0,5}hidden", re.IGNORECASE)
-# Less than this of what is seen is no main content: the page marks itself up wrongly, and is taken whole.
+# Main content with less than this share of the visible text is wrong markup, and the page is read whole.
 _MIN_SHARE = 0.25
 _DEPTH_SHOWN = 20
-# libxml2 drops what is nested more than 2,048 deep. Beyond this, containers are taken for the one around them.
+# libxml2 drops elements nested more than 2,048 deep. Beyond this depth, containers are merged into their parent.
 _DEEPEST = 400
 _CONTAINER = re.compile(
     r"<(/?)(?:div|span|section|article|main|font|b|i|u|em|strong|small|big|center|blockquote|table|tbody|ul|ol|dl|a|"
@@ -43,7 +43,7 @@ _CONTAINER = re.compile(
 def read_html(data: bytes, *, fallback_title: str, declared: str | None = None, whole: bool = False) -> Document:
     """Read a page. Its title is that of its only top heading, else of its ``<title>``.
 
-    `declared` is the encoding that was sent along, and `whole` takes navigation for content, as in a mail. Raises
+    `declared` is the encoding that was sent along, and `whole` treats navigation as content, as in a mail. Raises
     `UnreadableDocument` when the markup cannot be parsed.
     """
     decoded = decode_bytes(data, declared=declared)
@@ -125,7 +125,7 @@ def _skip(walk: Any, element: Any) -> Any:
 
 
 class _Layout:
-    """Gathers inline text, and lays it as a block when one begins or ends."""
+    """Collects inline text, and adds it as a block when one starts or ends."""
 
     def __init__(self, builder: Builder) -> None:
         self._builder = builder
@@ -204,7 +204,7 @@ class _Layout:
 
 
 def _is_invisible(element: Any) -> bool:
-    # `aria-hidden` hides from screen readers only, and says nothing about what is seen.
+    # `aria-hidden` hides from screen readers only, and does not affect what is visible.
     return element.get("hidden") is not None or _INVISIBLE.search(element.get("style", "")) is not None
 
 
@@ -235,7 +235,7 @@ def _links_share(element: Any) -> float:
 
 
 def _lines(tree: Any) -> Iterator[str]:
-    """What is seen of the page below `tree`, a line per block."""
+    """The visible text of the page below `tree`, a line per block."""
     line: list[str] = []
     walk = etree.iterwalk(tree, events=("start", "end"))
     for event, element in walk:

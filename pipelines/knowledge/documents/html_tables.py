@@ -1,4 +1,4 @@
-"""Tables of HTML as grids (HTML, "forming a table"): spanned cells stand in every place they cover."""
+"""Tables of HTML as grids (HTML, "forming a table"): a spanned cell appears in every place it covers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ Grid = list[list[str]]
 
 
 def is_layout(table: Any) -> bool:
-    """Whether a table only arranges the page: said to, of one cell a row, or with headings or long text in cells."""
+    """Whether a table only arranges the page: declared so, one cell a row, or with headings or long text in cells."""
     if table.get("role") in {"presentation", "none"}:
         return True
     rows = list(own_rows(table))
@@ -37,7 +37,7 @@ def read_grid(table: Any, hidden: frozenset[str]) -> tuple[Grid, Grid]:
     """The rows of names and the other rows of a data table; texts below `hidden` tags are left off."""
     header: Grid = []
     body: Grid = []
-    # By column: the rows that a cell above still covers, and its text.
+    # By column: how many more rows a cell above covers, and its text.
     covering: dict[int, tuple[int, str]] = {}
     size = 0
     for row in own_rows(table):
@@ -62,7 +62,7 @@ def read_grid(table: Any, hidden: frozenset[str]) -> tuple[Grid, Grid]:
             break
         only_spanning = bool(cells) and all(_span(cell, "rowspan") > 1 for cell in cells)
         if not fresh or (only_spanning and (header or body)):
-            # Nothing of its own: what spans it stands in the rows below.
+            # No cells of its own: the spanning cells appear in the rows below.
             continue
         is_header = not body and (_is_in_head(row) or all(cell.tag == "th" for cell in cells))
         (header if is_header else body).append(line)

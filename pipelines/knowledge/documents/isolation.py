@@ -15,10 +15,10 @@ from pipelines.knowledge.documents.errors import CORRUPT, TOO_LARGE, TOO_SLOW, U
 from pipelines.knowledge.documents.limits import DEFAULT_LIMITS, Limits
 
 # The child ends by itself when it has used its seconds of processor time. One that neither ends nor works is killed
-# after so many times as much by the clock, since on a busy machine a second of work takes several.
+# after this many times as much wall-clock time, since on a busy machine a second of work takes several.
 _CLOCK_PER_WORK = 4
 _GRACE_SECONDS = 3.0
-# UTF-8's most; what JSON escapes is rare in text.
+# UTF-8's maximum; text rarely needs JSON escapes.
 _BYTES_PER_CHARACTER = 4
 _ANSWER_BYTES_LEAST = 1024 * 1024
 
@@ -54,13 +54,12 @@ class IsolatedReader:
         owner: str = "",
         check: Callable[[], None] = lambda: None,
     ) -> Document:
-        """As `readers.read`. `check` is called a few times a second; what it raises stops the reading.
+        """Read like `readers.read`. `check` is called a few times a second; its exception stops the reading.
 
         Files of two owners are never read by the same child. Raises `UnreadableDocument`, also when the file makes the
-        parser hang, crash or use too much memory, and a `CapabilityFailure` that may be tried again when no child
-        starts.
+        parser hang, crash or use too much memory, and a retryable `CapabilityFailure` when no child starts.
         """
-        # What nobody has to parse needs no child.
+        # A file that needs no parsing needs no child.
         if len(data) > self._limits.size_bytes:
             raise UnreadableDocument(f"The file is larger than {self._limits.size_bytes // 2**20} MiB.", code=TOO_LARGE)
         try:
@@ -71,7 +70,7 @@ class IsolatedReader:
         except SandboxFailure as failure:
             raise _explained(failure.reason) from failure
         except (KeyError, TypeError, ValueError) as error:
-            # Not what the reader would ever say: the file made it say something else.
+            # No answer of the reader itself: the file manipulated the child.
             raise _explained(CRASHED) from error
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""How much one file may ask of the reader."""
+"""The limits of one file."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Limits:
     """Bounds on one file. A file over any of them is refused as a whole, rather than read in part.
 
-    `seconds` are of processor time: what is refused for good must not depend on what else the machine is doing.
+    `seconds` are of processor time: a permanent refusal must not depend on the load of the machine.
     """
 
     size_bytes: int = 64 * 1024 * 1024

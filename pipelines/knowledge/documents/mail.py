@@ -1,4 +1,4 @@
-"""Mail (RFC 5322, MIME): the head that matters, the text or HTML body, plain attachments; the rest is named."""
+"""Mail (RFC 5322, MIME): the relevant headers, the text or HTML body, plain attachments; the rest is named."""
 
 import email.policy
 import re
@@ -20,7 +20,7 @@ _CITED = re.compile(r"^(?:> ?){1,20}", re.MULTILINE)
 
 
 def read_mail(data: bytes, *, fallback_title: str) -> Document:
-    """Read a mail. Raises `UnreadableDocument` when it has no head."""
+    """Read a mail. Raises `UnreadableDocument` when it has no header."""
     message = message_from_bytes(data, policy=email.policy.default)
     builder = Builder(MEDIA_TYPE)
     if not message.keys():
@@ -64,7 +64,7 @@ class _Reader:
             self._body(part, kind)
 
     def _alternative(self, parts: list[EmailMessage], depth: int) -> None:
-        """One of them, and text rather than HTML: both say the same. An empty text says nothing."""
+        """One of the alternatives, text rather than HTML: both have the same content. An empty text does not count."""
         plain = [part for part in parts if part.get_content_type() == "text/plain" and _text(part).strip()]
         for part in plain[:1] or parts[-1:]:
             self._part(part, depth + 1)
@@ -126,7 +126,7 @@ def _header(message: EmailMessage, name: str) -> str:
     try:
         value = str(message.get(name, ""))
     except (ValueError, LookupError, IndexError, AttributeError):
-        # A head that breaks its own grammar is shown as it stands.
+        # A malformed header is shown as it is.
         value = dict(message.raw_items()).get(name, "")
     return value
 

@@ -1,4 +1,4 @@
-"""Markdown by CommonMark's rules and GitHub's tables, as plain text: what the reader of the rendered page would see."""
+"""Markdown by CommonMark's rules and GitHub's tables, as plain text: what a reader of the rendered page sees."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ MEDIA_TYPE = "text/markdown"
 
 _FRONT_MATTER = re.compile(r"---[^\S\n]*\n(.*?)\n(?:---|\.\.\.)[^\S\n]*(?:\n|$)", re.DOTALL)
 _TITLE = re.compile(r"^title:(.*)$", re.MULTILINE)
-# What is opened and never closed ends with the text, as in a browser.
+# An element that is never closed ends with the text, as in a browser.
 _TAG = re.compile(
     r"<!--(?P<comment>.*?)(?:-->|\Z)|<(?:script|style)\b.*?(?:</(?:script|style)>|\Z)|<[^<>]*>",
     re.DOTALL | re.IGNORECASE,
@@ -39,7 +39,7 @@ def read_markdown(data: bytes, *, fallback_title: str) -> Document:
 
 
 class _Walk:
-    """Goes through the tokens once, keeping the lists that are open."""
+    """Walks through the tokens once, keeping the open lists."""
 
     def __init__(self, builder: Builder) -> None:
         self._builder = builder

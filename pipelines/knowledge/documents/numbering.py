@@ -1,4 +1,4 @@
-"""The numbers of Word's lists, which stand nowhere in the file: they are counted while reading (ECMA-376, 17.9)."""
+"""The numbers of Word's lists, which the file does not hold: they are counted while reading (ECMA-376, 17.9)."""
 
 from collections import defaultdict
 from typing import Any
@@ -30,7 +30,7 @@ class Numbering:
         counts = self._counts[self._counter_of.get(instance, instance)]
         start = self._starts.get((instance, level), 1)
         counts[level] = counts.get(level, start - 1) + 1
-        # An item begins the lists below it anew.
+        # An item restarts the lists below it.
         for deeper in [other for other in counts if other > level]:
             del counts[deeper]
         return f"{_written(counts[level], form)}."
@@ -49,7 +49,7 @@ class Numbering:
             overrides = {
                 int(override.get(qn("w:ilvl"), "0")): override for override in number.findall(qn("w:lvlOverride"))
             }
-            # Instances of one definition count on together, unless an instance says that it begins anew.
+            # Instances of one definition continue its count, unless an instance restarts it.
             self._counter_of[instance] = f"instance {instance}" if overrides else f"definition {abstract}"
             for level, element in abstracts.get(abstract, {}).items():
                 self._formats[instance, level] = _value(element, "w:numFmt") or "decimal"

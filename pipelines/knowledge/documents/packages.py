@@ -1,4 +1,4 @@
-"""Office Open XML packages (ECMA-376, part 2): what they are, their parts and relations, within bounds."""
+"""Office Open XML packages (ECMA-376, part 2): their formats, parts and relations, within bounds."""
 
 import io
 import posixpath
@@ -61,7 +61,7 @@ def _types(archive: zipfile.ZipFile) -> str:
 
 
 class Package:
-    """The parts of a package. Everything raised for its content is an `UnreadableDocument`."""
+    """The parts of a package. Every error caused by its content is an `UnreadableDocument`."""
 
     def __init__(self, data: bytes, limits: Limits) -> None:
         try:
@@ -95,7 +95,7 @@ class Package:
         return root
 
     def elements(self, name: str, *tags: str) -> Iterator[Any]:
-        """The elements of these local names in a part, in order, without holding the whole of it in memory."""
+        """The elements with these local names in a part, in order, without holding the whole part in memory."""
         try:
             for _, element in etree.iterparse(
                 io.BytesIO(self.read(name)),

@@ -1,6 +1,6 @@
 """PDF: text page by page, running headers and footers removed, headings by bookmark or by type.
 
-PDFium gives the glyphs; pypdf what lies around them: bookmarks, annotations, forms and embedded files.
+PDFium gives the glyphs; pypdf the rest: bookmarks, annotations, forms and embedded files.
 """
 
 import contextlib
@@ -96,7 +96,7 @@ def _parse(data: bytes, limits: Limits) -> _Contents:
         raise UnreadableDocument(f"This PDF has {count:,} pages; at most {limits.pages:,} are read.", code=TOO_LARGE)
     sheets: list[Sheet] = []
     left_out: list[LeftOut] = []
-    # Closed here: what an error's traceback keeps alive would keep the lock.
+    # Closed here: objects that an error's traceback keeps alive would hold the lock.
     with contextlib.closing(_page_texts(data, limits)) as texts:
         for (number, text), page in zip(enumerate(texts, start=1), reader.pages, strict=False):
             overlays, unread = read_annotations(page, number)

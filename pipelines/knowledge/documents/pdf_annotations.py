@@ -1,4 +1,4 @@
-"""What is laid over a PDF's pages: the values of its form (ISO 32000, 12.7), text boxes, and remarks."""
+"""Content laid over a PDF's pages: the values of its form (ISO 32000, 12.7), text boxes, and remarks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Overlay:
 
 
 def read_annotations(page: Any, number: int) -> tuple[list[Overlay], list[LeftOut]]:
-    """The texts that a reader sees laid over a page of pypdf, and what is not read of the rest."""
+    """The texts that a reader sees laid over a page of pypdf, and which of the others are not read."""
     overlays: list[Overlay] = []
     left_out: list[LeftOut] = []
     listed = page.get("/Annots")
@@ -58,7 +58,7 @@ def read_annotations(page: Any, number: int) -> tuple[list[Overlay], list[LeftOu
 
 
 def lay_over(found: PageText, overlays: Sequence[Overlay]) -> None:
-    """Put each text beside what stands on its line, else below what stands above it, unless the page shows it there."""
+    """Put each text beside the text on its line, else below the text above it, unless the page shows it already."""
     for overlay in overlays:
         corners = found.frame.place(*overlay.rectangle[:2]), found.frame.place(*overlay.rectangle[2:])
         (left, right), (bottom, top) = (sorted(pair) for pair in zip(*corners, strict=True))
@@ -84,7 +84,7 @@ def _is_inside(fragment: Fragment, left: float, bottom: float, right: float, top
 def _neighbor(
     fragments: Sequence[Fragment], box: tuple[float, float, float, float], lines: int
 ) -> tuple[int, Fragment | None]:
-    """Where in the drawing order a text goes, and what it stands beside; None when nothing is on its line."""
+    """Where in the drawing order a text goes, and its neighbor; None when its line is empty."""
     left, bottom, right, top = box
     middle = (top + bottom) / 2
     before: tuple[float, int] | None = None
@@ -99,7 +99,7 @@ def _neighbor(
             behind = min(behind or (each.x - right, index), (each.x - right, index))
         elif height > middle:
             above = min(above or (height - middle, -index), (height - middle, -index))
-    # A box to tick stands before its label, which is closer than the label of the box before.
+    # A checkbox comes before its label, which is closer than the label of the checkbox before.
     if before is not None and (behind is None or before[0] <= behind[0]):
         return before[1] + 1, fragments[before[1]]
     if behind is not None:
@@ -131,7 +131,7 @@ def _button(widget: Any) -> str:
     state = str(widget.get("/AS") or _inherited(widget, "/V") or "/Off").removeprefix("/")
     if state == "Off":
         return "[ ]"
-    # The state's name is a word only where an author chose it; programs number them.
+    # The state's name is a word only where an author chose it; programs use numbers.
     return f"[x] {state}" if state.isalpha() and state.casefold() not in _PLAIN_STATES else "[x]"
 
 

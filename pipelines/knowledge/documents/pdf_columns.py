@@ -1,7 +1,7 @@
 """Columns of running text, which look like a table of two cells when a file draws them line by line.
 
-A table's cells are short or stand for themselves; a column's lines are about as long as each other, and most go on in
-the line below.
+A table's cells are short or complete in themselves; a column's lines are about equally long, and most continue in the
+line below.
 """
 
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ def _is_prose(lines: Sequence[Line]) -> bool:
 
 
 def _belongs(row: Row, above: Row, gutter: float) -> bool:
-    """Whether a row below the columns is more of them: on one side or both, and no further below than a line."""
+    """Whether a row below the columns continues them: on one side or both, and no further below than a line."""
     size = row.cells[0][0].size
     if not 0 < above.top - row.top <= _PITCH_MAX * size:
         return False

@@ -1,7 +1,7 @@
 """A PDF's page as fragments of text, by PDFium: what one operator draws side by side is one fragment.
 
-PDFium knows the widths of glyphs, the predefined CMaps and the encodings of fonts, and says of each glyph whether it
-knows its character. PDFium is not thread-safe: hold `LOCK` around everything that is done with it.
+PDFium knows the widths of glyphs, the predefined CMaps and the encodings of fonts, and reports for each glyph whether
+it knows its character. PDFium is not thread-safe: hold `LOCK` around every use of it.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ _LIGATURES = str.maketrans({"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\uf
 
 @dataclass(slots=True)
 class PageText:
-    """What stands on a page, in drawing order. `illegible` counts the glyphs of each font that nobody can read."""
+    """The text of a page, in drawing order. `illegible` counts the unreadable glyphs of each font."""
 
     frame: Frame
     fragments: list[Fragment] = field(default_factory=list)
@@ -76,19 +76,19 @@ def _corners(page: Any) -> tuple[float, float, float, float]:
 
 
 def _decoded(codes: list[int]) -> str:
-    # PDFium gives UTF-16: what is beyond the first plane comes as two.
+    # PDFium returns UTF-16: characters beyond the first plane come as two.
     text = "".join(map(chr, codes))
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _look_up(runs: Sequence[Run]) -> None:
-    """Find in the font itself what PDFium knows no character for; what it gives then are numbers of glyphs."""
+    """Look up in the font itself the characters that PDFium does not know; it returns glyph numbers for them."""
     doubted: dict[int, list[Run]] = {}
     for run in runs:
         if run.doubts:
             doubted.setdefault(run.font.key, []).append(run)
     for key, of_font in doubted.items():
-        # Where all numbers look like letters they are: simple fonts number their glyphs so.
+        # Where all numbers look like letters, they are letters: simple fonts number their glyphs so.
         characters = _characters(key) if any(run.unknown for run in of_font) else {}
         for run in of_font if characters else ():
             for place, glyph in run.doubts:

@@ -1,8 +1,8 @@
 """The geometry of a PDF page: fragments of text to lines, cells and rows, in the order in which the file draws them.
 
-A PDF holds no paragraphs and no tables, only text at positions. What is drawn at the same height belongs to one line;
-what is drawn further right and no lower than the text before it is the next cell of a row. Rows count as a table only
-when a neighbouring row has its cells in the same places, because a bold word in running text looks like a cell, too.
+A PDF holds no paragraphs and no tables, only text at positions. Text drawn at the same height belongs to one line; text
+drawn further right and no lower than the text before it is the next cell of a row. Rows count as a table only when a
+neighboring row has its cells in the same places, because a bold word in running text looks like a cell, too.
 """
 
 import re
@@ -39,7 +39,7 @@ class Fragment:
 class Line:
     """Fragments that stand side by side without a gap. `bold` when all of it is.
 
-    `joints` are the places inside the line where another fragment begins, as (x, offset into the text).
+    `joints` are the places inside the line where another fragment starts, as (x, offset into the text).
     """
 
     x: float
@@ -59,7 +59,7 @@ class Row:
 
     @property
     def starts(self) -> list[float]:
-        """Where the cells begin, in points."""
+        """Where the cells start, in points."""
         return [min(line.x for line in cell) for cell in self.cells]
 
     @property
@@ -132,7 +132,7 @@ def table_cells(rows: Sequence[Row]) -> list[list[list[str]]]:
 
 
 def _split_at(columns: Sequence[float], row: Row) -> None:
-    """A cell that its text fills leaves no gap to the next; where a fragment begins on a column, a cell begins."""
+    """A cell that its text fills leaves no gap to the next; where a fragment starts at a column, a cell starts."""
     for number in range(len(row.cells) - 1, -1, -1):
         cell = row.cells[number]
         if len(cell) > 1:
@@ -185,9 +185,9 @@ def _join(line: Line, fragment: Fragment, gap: float) -> None:
 
 
 def _gather_first_cell(rows: list[Row], fragment: Fragment) -> None:
-    """The cell before the fragment had several lines, each taken for a row of its own: make them one cell again.
+    """Join the lines of the cell before the fragment, which were each taken for a row of their own.
 
-    A cell that is centred beside them stands as far below their first line as above their last; one that is aligned
+    A cell that is centered beside them stands as far below their first line as above their last; one that is aligned
     with their top stands beside the first.
     """
     lowest = rows[-1].cells[-1][-1]
@@ -214,7 +214,7 @@ def _are_aligned(one: Row, other: Row) -> bool:
     shared = sum(any(abs(a - b) <= _SAME_START_POINTS for b in other.starts) for a in one.starts)
     if shared >= _MIN_COLUMNS:
         return True
-    # Numbers that are set flush right begin anywhere, but lie above each other.
+    # Numbers that are set flush right start anywhere, but line up above each other.
     return len(one.cells) == len(other.cells) and all(
         a < d and c < b for a, b, c, d in zip(one.starts, one.ends, other.starts, other.ends, strict=True)
     )

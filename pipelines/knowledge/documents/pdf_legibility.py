@@ -1,6 +1,6 @@
-"""Whether what a PDF's font says can be read: a subset font without a table of its characters gives letters at random.
+"""Whether the text of a PDF's font is legible: a subset font without a table of its characters gives random letters.
 
-What nobody can read is left out and named, because a wrong letter is found, quoted and believed.
+Illegible text is left out and named, because a wrong letter would be found, quoted and believed.
 """
 
 import re
@@ -20,7 +20,7 @@ _UNREADABLE_CATEGORIES = frozenset({"Cn", "Co", "Cs", "Cc"})
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _LATIN_WORD = re.compile(r"(?<![^\W\d_])[a-z]{3,}(?![^\W\d_])")
 _VOWEL = re.compile(r"[aeiouy]")
-# Scripts that stand in one word: Japanese is written in three, and marks and letters of a width belong to any.
+# Scripts that occur in one word: Japanese is written in three, and marks and letters of a width belong to any.
 _MIXING = frozenset(
     {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "IDEOGRAPHIC", "KATAKANA-HIRAGANA", "HALFWIDTH", "FULLWIDTH",
      "COMBINING", "MODIFIER", "FEMININE", "MASCULINE", "MICRO", "GREEK", "MATHEMATICAL", "ARABIC-INDIC", "KANGXI",
@@ -48,7 +48,7 @@ def _is_illegible(text: str, unknown: int, guessed: int) -> bool:
         return False
     if not text.isascii():
         unknown += sum(_is_unreadable(character) for character in text)
-    # Guesses stand or fall together: where some glyphs are no letters, the others are not what they seem.
+    # Guesses are right or wrong together: where some glyphs are no letters, the others are wrong as well.
     if unknown > guessed * _WRONG_GUESSES:
         unknown += guessed
     return unknown > glyphs * _ILLEGIBLE_SHARE or _has_no_vowels(text) or _mixes_scripts(text)

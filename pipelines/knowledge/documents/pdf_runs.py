@@ -14,7 +14,7 @@ _APART = 0.5  # of the font size
 _DOUBLED = 0.12
 _WIDE = 0.9
 _FONT_NAME_BYTES = 256
-# PDFium's mark for a hyphen at the end of a line, before a word that goes on.
+# PDFium's mark for a hyphen at the end of a line, before a word that continues.
 _HYPHEN = 2
 _SPACE, _DELETE = 0x20, 0x7F
 _LINE_ENDS = frozenset({0x0A, 0x0D})
@@ -24,7 +24,7 @@ _LAM, _ALEFS = 0x644, frozenset({0x622, 0x623, 0x625, 0x627})
 _BOLD = ("bold", "black", "heavy", "semibd", "demi")
 
 
-# What is called for every glyph takes and gives plain numbers: the binding's own types take several times as long.
+# Functions called for every glyph take and return plain numbers: the binding's own types take several times as long.
 def _plain(function: Any, result: Any, *others: Any) -> Any:
     address = ctypes.cast(function, ctypes.c_void_p).value or 0
     return ctypes.CFUNCTYPE(result, ctypes.c_void_p, *others)(address)
@@ -80,7 +80,7 @@ class Font:
 
 @dataclass(slots=True)
 class Run:
-    """Glyphs of one text object, with their place in the frame of their own direction."""
+    """Glyphs of one text object, with their positions in the frame of their own direction."""
 
     font: Font
     x: float
@@ -90,7 +90,7 @@ class Run:
     unknown: int = 0
     guessed: int = 0
     text: str = ""
-    # What PDFium knew no character for, as (place in `codes`, number of the glyph).
+    # The glyphs without a character known to PDFium, as (place in `codes`, number of the glyph).
     doubts: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -104,7 +104,7 @@ class RunReader:
         self._codes: list[int] = []
         self._frames = [Frame(quarter, *corners) for quarter in range(QUARTERS)]
         self._names: dict[int, str] = {}
-        # Where each character has been drawn, and by which object: a bold face is often made by drawing twice.
+        # Where each character was drawn, and by which object: a bold face is often made by drawing twice.
         self._drawn: dict[tuple[int, int], list[tuple[float, float, int]]] = {}
         self._origin = ctypes.c_double(), ctypes.c_double()
         self._box = pdfium.FS_RECTF()
@@ -136,7 +136,7 @@ class RunReader:
 
     def _word(self, begin: int, end: int) -> None:
         font = self._enter(begin)
-        # Asking for every glyph takes five times as long. PDFium puts a space into a gap, but not in turned text.
+        # A call per glyph takes five times as long. PDFium puts a space into a gap, but not in turned text.
         if font.quarter or (_object_of(self._handle, end - 1) or 0) != self._owner:
             for index in range(begin, end):
                 self._piece(self._enter(index), index, index + 1)
@@ -144,14 +144,14 @@ class RunReader:
             self._piece(font, begin, end)
 
     def _enter(self, index: int) -> Font:
-        """The font of a glyph. A glyph of another object than the one before begins a run."""
+        """The font of a glyph. A glyph of another object than the one before starts a run."""
         owner = _object_of(self._handle, index) or 0
         if self._font is None or owner != self._owner:
             self._run, self._owner, self._font = None, owner, self._font_at(index)
         return self._font
 
     def _piece(self, font: Font, first: int, behind: int) -> None:
-        """Take glyphs of one object, one by one where they are too wide to have no gap."""
+        """Add glyphs of one object, one by one where they are too wide to have no gap."""
         run = self._run
         x, end, y = self._place(first, font.quarter)
         if behind - first > 1:
@@ -174,7 +174,7 @@ class RunReader:
         run.x, run.end = min(run.x, x), max(run.end, end)
 
     def _place(self, index: int, quarter: int) -> tuple[float, float, float]:
-        """Where a glyph begins and ends on its line, and how high the line is."""
+        """Where a glyph starts and ends on its line, and how high the line is."""
         _origin_of(self._handle, index, *self._origin_at)
         _box_of(self._handle, index, self._box_at)
         box, (left, low), frame = self._box, self._origin, self._frames[quarter]
@@ -200,7 +200,7 @@ class RunReader:
         run.codes.extend(codes)
 
     def _turn_ligatures(self, codes: list[int], first: int) -> None:
-        """PDFium turns what runs leftwards glyph by glyph, and with it the two letters of one glyph."""
+        """Restore ligatures: PDFium reverses right-to-left text by glyph, and with it the two letters of one glyph."""
         for place in range(len(codes) - 1):
             if codes[place] in _ALEFS and codes[place + 1] == _LAM:
                 here, there = (self._place(first + place + step, 0) for step in (0, 1))

@@ -1,4 +1,4 @@
-"""What the rows of a PDF's pages are: headings, paragraphs, lists and tables."""
+"""Classifies the rows of a PDF's pages: headings, paragraphs, lists and tables."""
 
 import re
 from collections import Counter
@@ -26,7 +26,7 @@ _TERMINAL = (".", "!", "?", ":", ";")
 
 @dataclass(frozen=True, slots=True)
 class _Type:
-    """What the document's type looks like: the size and the line pitch of running text, the words that occur in it."""
+    """The type of the document: the size and the line pitch of running text, and its vocabulary."""
 
     body_size: float
     pitch: float
@@ -101,7 +101,7 @@ def _blocks(rows: Sequence[Row], look: _Type, outline: Mapping[str, int]) -> Ite
             continue
         line = _flat(rows[index])
         heading = _is_heading(line, look, outline)
-        # The last line of a heading may be a number alone, which would be none by itself.
+        # The last line of a heading may be just a number, which by itself would be no heading.
         wraps = block is not None and block.heading and block.style == (round(line.size, 1), line.bold)
         if block is not None and (heading or wraps) == block.heading and _goes_on(block, line, look):
             block.lines.append(line)
@@ -148,7 +148,7 @@ def _goes_on(block: _Block, line: Line, look: _Type) -> bool:
         return False
     drop = last.y - line.y
     if drop < 0:
-        # The next column, higher up: the sentence goes on there only if it had not ended.
+        # The next column, higher up: the sentence continues there only if it had not ended.
         full = last.end - last.x > _SHORT_LINE * max(other.end - other.x for other in block.lines)
         return not block.heading and not before.endswith(_TERMINAL) and (text[:1].islower() or full)
     if drop > look.pitch * _WIDER_GAP * line.size:
@@ -198,7 +198,7 @@ def _joined(lines: Sequence[Line], look: _Type | None) -> str:
 
 
 def _joined_text(lines: Sequence[str], look: _Type | None) -> str:
-    """Lines as one. A word that was broken at the margin is mended; a hyphen that belongs to the word stays."""
+    """Lines joined to one text. A word broken at the margin is mended; a hyphen that belongs to the word stays."""
     parts: list[str] = []
     for line in filter(None, (" ".join(line.split()) for line in lines)):
         last = parts[-1] if parts else ""

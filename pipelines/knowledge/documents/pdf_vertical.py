@@ -11,7 +11,7 @@ import pypdfium2.raw as pdfium
 
 Corners = tuple[float, float, float, float]
 
-# Of the height of a line; one glyph alone is about as wide as it is high.
+# Relative to the height of a line; a single glyph is about as wide as it is high.
 _NARROW = 0.5
 _UPRIGHT = 0.01
 _GLYPHS = 1.5
@@ -20,8 +20,8 @@ _GLYPHS = 1.5
 def turn_vertical(page: Any, corners: Corners) -> tuple[frozenset[int], Corners]:
     """Turn the vertical lines of a page.
 
-    Returns the addresses of the turned objects, and the corners (left, bottom, right, top) of what is to be read.
-    Beside horizontal text, vertical lines come below all of it.
+    Returns the addresses of the turned objects, and the corners (left, bottom, right, top) of the area to read. Beside
+    horizontal text, vertical lines come below all of it.
     """
     drawn = [pdfium.FPDFPage_GetObject(page, index) for index in range(pdfium.FPDFPage_CountObjects(page))]
     texts = [each for each in drawn if pdfium.FPDFPageObj_GetType(each) == pdfium.FPDF_PAGEOBJ_TEXT]

@@ -1,4 +1,4 @@
-"""Which of the old encodings bytes are in: every reading is judged by how much it looks like text of a language."""
+"""Finds the old encoding of a text: every reading is judged by how much it looks like text of a language."""
 
 import re
 import unicodedata
@@ -27,14 +27,14 @@ _SHORTEST = 3
 _MANY_CAPITALS = 0.5
 _MOSTLY = 0.75
 _TWO_BYTES = 2
-# charset-normalizer is asked about what no reading of ours explains. It is right only about longer texts.
+# charset-normalizer is consulted when no reading of ours fits. It is right only about longer texts.
 _LONG_BYTES = 200
 _MAX_CHAOS = 0.02
 _MIN_COHERENCE = 0.5
 _WORD = re.compile(r"[^\W\d_]+")
 _INSIDE = re.compile(r"[^\W\d_][§£¥°²³¶†‡©®™¿¡«»„‹›ªº\xad][^\W\d_]")
 _BESIDE = re.compile(r"[^\W\d_][±¼½¾¬¦¤¢¨¸´×÷¶¿¡]|[±¼½¾¬¦¤¢¨¸´×÷][^\W\d_]")
-# Final letters inside a word, and points that stand above nothing.
+# Final letters inside a word, and points with no letter below them.
 _FINAL_INSIDE = re.compile("[םןץףך][א-ת]|(?<![א-ת\u0591-\u05c7])[\u05b0-\u05c7]")
 _WESTERN = frozenset("".join(letters for letters, _ in LANGUAGES["western"]))
 
@@ -155,7 +155,7 @@ def _thai(text: str) -> float:
     letters = [character for character in text if character > "\x7f" and character not in SIGNS]
     own = [character for character in letters if "\u0e01" <= character <= "\u0e5b"]
     runs = re.findall(r"[\u0e01-\u0e5b]{4,}", text)
-    # A mark stands above a consonant, never at the beginning or above another vowel sign.
+    # A mark stands above a consonant, never at the start or above another vowel sign.
     wrong = len(
         re.findall(r"(?<![\u0e01-\u0e2e\u0e31\u0e34-\u0e3a\u0e47-\u0e4e])[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]", text)
     )
@@ -193,7 +193,7 @@ def _korean(text: str) -> float:
     if not characters:
         return 0.0
     hangul = [character for character in characters if "\uac00" <= character <= "\ud7a3"]
-    # The 2,350 syllables of the standard are a fifth of Unicode's; what EUC-KR holds beyond them is rare.
+    # The 2,350 syllables of the standard are a fifth of Unicode's; the others that EUC-KR holds are rare.
     common = sum(_is_standard(character) for character in hangul)
     return 0.5 * len(hangul) / len(characters) + 0.5 * common / len(characters) - _glued(text)
 
@@ -206,7 +206,7 @@ def _is_standard(character: str) -> bool:
 
 
 def _glued(text: str) -> float:
-    """How often a single ideograph stands within a Latin word: the mark of accents read as half of a character."""
+    """How often a single ideograph occurs within a Latin word: the mark of accents read as half of a character."""
     inside = len(re.findall(r"[a-z][\u3041-\ud7a3\uff61-\uff9f]|[\u3041-\ud7a3\uff61-\uff9f][a-z]", text))
     wide = sum(character > "\u3000" for character in text)
     return min(1.0, inside / wide) if wide else 1.0

@@ -20,7 +20,7 @@ _DEEPEST = 50
 def read_pptx(data: bytes, *, fallback_title: str, limits: Limits) -> Document:
     """Read a presentation in the order of its slides. Hidden slides and comments are left out and named.
 
-    Raises `UnreadableDocument`: damaged, encrypted, or with more slides than are read.
+    Raises `UnreadableDocument`: damaged, encrypted, or with more slides than the limit.
     """
     package = Package(data, limits)
     main = package.main("ppt/presentation.xml")
@@ -140,13 +140,13 @@ def _shapes(tree: Any, depth: int) -> Iterator[Any]:
         elif child.tag == "grpSp" and depth < _DEEPEST:
             yield from _shapes(child, depth + 1)
         elif child.tag == "AlternateContent" and depth < _DEEPEST:
-            # The first form is the newest; the fallback says the same, often as a picture.
+            # The first form is the newest; the fallback has the same content, often as a picture.
             for choice in list(child.iterchildren("Choice"))[:1] or child.iterchildren("Fallback"):
                 yield from _shapes(choice, depth + 1)
 
 
 def _placeholder(shape: Any) -> str:
-    """What kind of placeholder a shape is; empty for one that is none, ``body`` for one of no named kind."""
+    """The kind of placeholder of a shape; empty when it is none, ``body`` when it names no kind."""
     for path in ("nvSpPr/nvPr/ph", "nvPicPr/nvPr/ph", "nvGraphicFramePr/nvPr/ph"):
         found = shape.find(path)
         if found is not None:

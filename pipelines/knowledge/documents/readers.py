@@ -1,4 +1,4 @@
-"""Bytes to a `Document`, whatever the format. In this process: see `isolation` for files that nobody vouches for."""
+"""Reads bytes of any format into a `Document`, in this process: see `isolation` for untrusted files."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +14,7 @@ from pipelines.knowledge.documents.packages import has_macros
 
 
 def read(data: bytes, *, name: str, content_type: str | None = None, limits: Limits = DEFAULT_LIMITS) -> Document:
-    """Read one file. `name` gives the title when the file has none, and tells Markdown from text.
+    """Read one file. `name` gives the title when the file has none, and distinguishes Markdown from text.
 
     Raises `UnreadableDocument` with the reason; any other exception is a defect of the reader.
     """
@@ -35,7 +35,7 @@ def read(data: bytes, *, name: str, content_type: str | None = None, limits: Lim
 
 _PACKAGES = frozenset({Format.DOCX, Format.XLSX, Format.PPTX})
 # By format: the module and the function that reads it, and whether it has bounds of its own. Each parser is imported
-# when the first file of its kind comes.
+# when the first file of its kind is read.
 _READERS = {
     Format.PDF: ("pdf", "read_pdf", True),
     Format.DOCX: ("docx", "read_docx", True),

@@ -1,7 +1,7 @@
-"""Running heads and feet of a PDF: what pages repeat at their edges, and page numbers.
+"""Running heads and feet of a PDF: rows that repeat at the edges of pages, and page numbers.
 
 A number in such a row is its page's own only when it grows with the pages. Rows that differ in any other number are
-text: the amount due stands at the foot of every invoice. Of what repeats, the first stays in the text.
+text: the amount due is at the foot of every invoice. Of repeated rows, the first stays in the text.
 """
 
 import re
@@ -41,13 +41,13 @@ class _Edge:
     numbers: tuple[str, ...]
 
     def offset(self, slot: int) -> int | None:
-        """By how much a number differs from the page's; None for one that is too long to number pages."""
+        """The difference between a number and the page's; None for one that is too long to number pages."""
         number = self.numbers[slot]
         return int(number) - self.page if len(number) <= _LONGEST_NUMBER else None
 
 
 def without_running_heads(sheets: Sequence[Sheet]) -> tuple[list[Sheet], list[LeftOut]]:
-    """The pages without repeated heads and feet and without page numbers, and what that were."""
+    """The pages without repeated heads and feet and without page numbers, and the removed rows."""
     groups: defaultdict[str, list[_Edge]] = defaultdict(list)
     for sheet in sheets:
         for row in sheet.rows:
@@ -80,13 +80,13 @@ def _repeated(edges: Sequence[_Edge], least: float) -> list[list[_Edge]]:
 
 
 def _grows(edges: Sequence[_Edge], slot: int) -> bool:
-    """Whether a number goes with the pages: the same distance from each page's own number."""
+    """Whether a number increases with the pages: the same distance from each page's own number."""
     pages = {edge.page for edge in edges}
     return len(pages) > 1 and len({edge.offset(slot) for edge in edges}) == 1 and edges[0].offset(slot) is not None
 
 
 def _page_numbers(edges: Sequence[_Edge]) -> list[_Edge]:
-    """Of rows that hold nothing but a number, or "page 1 of 3": those that number their pages."""
+    """Of rows that hold only a number, or "page 1 of 3": those that number their pages."""
     offsets = Counter(edge.offset(0) for edge in edges)
     offset, count = offsets.most_common(1)[0]
     usual = offset if count > 1 else 0

@@ -1,4 +1,4 @@
-"""Tables of every format as text: every passage of a table holds the names of its columns."""
+"""Tables of every format as text, so that every passage of a table holds the names of its columns."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,7 +12,7 @@ _SEPARATOR_WEIGHT = weigh(CELL)
 def add_table(builder: Builder, header: Rows, rows: Rows) -> None:
     """Add a table. `header` are its rows of column names, none if it has none.
 
-    One that fits a passage is laid as lines of cells below its header; of a larger one each row names its columns.
+    A table that fits a passage becomes lines of cells below its header; in a larger one each row names its columns.
     """
     names = _names(header)
     lines = [[one_line(cell) for cell in row] for row in rows]
@@ -35,7 +35,7 @@ def _fits_passage(rows: Rows) -> bool:
 
 
 def _names(header: Rows) -> list[str]:
-    """The names of the columns: of several rows, the names above each other joined, each once."""
+    """The names of the columns: of several header rows, the names above each other joined, each once."""
     width = max((len(row) for row in header), default=0)
     names = []
     for column in range(width):
@@ -51,7 +51,7 @@ def _record(names: Sequence[str], row: Sequence[str]) -> str:
 
 
 def looks_like_header(first: Sequence[str], following: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row of a table names its columns: short, different texts, most of them no figures."""
+    """Whether the first row of a table names its columns: short, different texts, mostly without figures."""
     cells = [one_line(cell) for cell in first]
     filled = [cell for cell in cells if cell]
     if not following or not filled or len(set(filled)) < len(filled):
@@ -67,7 +67,7 @@ _LOOKED_AT = 20
 
 
 def _has_figure_above_figures(cells: Sequence[str], following: Sequence[Sequence[str]]) -> bool:
-    """Whether a figure stands above figures, as in a table without names. A year may name a column."""
+    """Whether a figure stands above figures, as in a table without column names. A year may name a column."""
     for column, cell in enumerate(cells):
         below = [row[column] for row in following[:_LOOKED_AT] if column < len(row) and row[column]]
         if is_figure(cell) and below and all(map(is_figure, below)) and not _is_year_or_number(cell, cells):
@@ -76,7 +76,7 @@ def _has_figure_above_figures(cells: Sequence[str], following: Sequence[Sequence
 
 
 def _is_year_or_number(cell: str, cells: Sequence[str]) -> bool:
-    """Columns that are counted: 1, 2, 3 or 2023, 2024."""
+    """Whether columns are counted: 1, 2, 3 or 2023, 2024."""
     figures = [other for other in cells if other.isdecimal()]
     return cell in figures and len(figures) > 1 and all(int(two) - int(one) == 1 for one, two in pairwise(figures))
 

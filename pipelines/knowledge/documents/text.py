@@ -13,13 +13,13 @@ _ITEM = re.compile(r"\s*(?:[-*\u2022]|\(?(?:\d{1,3}|[a-z])[.)])\s+\S")
 _COLUMNS = re.compile(r"\S(?: {3,}|\t)\S")
 _HEADING_MAX_CHARACTERS = 100
 _HEADING_MIN_LETTERS = 3
-# A line this full was ended by the margin, and the sentence goes on in the next.
+# A line this full was ended by the margin, and the sentence continues in the next.
 _FULL = 0.7
 _WIDEST_WRAPPED = 120
 
 
 def read_text(data: bytes, *, fallback_title: str) -> Document:
-    """Read plain text. Headings are lines underlined with signs, and lines in capitals that begin a paragraph."""
+    """Read plain text. Headings are underlined lines, and lines in capitals that start a paragraph."""
     builder = Builder(MEDIA_TYPE)
     decoded = decode_bytes(data)
     if decoded.damaged:

@@ -1,4 +1,4 @@
-"""Documents between a reader's process and the one that asked. JSON: nothing in it can run."""
+"""Documents between a reader's process and its caller. JSON: it cannot hold code."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ def encode_document(document: Document) -> dict[str, Any]:
 
 
 def decode_answer(answer: Mapping[str, Any]) -> Document:
-    """The document of an answer. Raises KeyError, TypeError or ValueError when it holds none."""
+    """The document in an answer. Raises KeyError, TypeError or ValueError when it holds none."""
     return Document(
         text=answer["text"],
         title=answer["title"],

@@ -1,4 +1,4 @@
-"""Excel workbooks (Office Open XML, SpreadsheetML): what is seen of their sheets, as tables."""
+"""Excel workbooks (Office Open XML, SpreadsheetML): the visible content of their sheets, as tables."""
 
 from typing import Any
 
@@ -19,16 +19,16 @@ Row = dict[int, str]
 
 
 def read_xlsx(data: bytes, *, fallback_title: str, limits: Limits) -> Document:
-    """Read a workbook: the values of its sheets, of formulas the last result. What is hidden is left out and named.
+    """Read a workbook: the values of its sheets, and the last results of formulas. Hidden cells are left out and named.
 
-    Raises `UnreadableDocument`: damaged, encrypted, or with more cells than are read.
+    Raises `UnreadableDocument`: damaged, encrypted, or with more cells than the limit.
     """
     package = Package(data, limits)
     return _Reader(package, limits).read(fallback_title)
 
 
 class _Concealed:
-    """What of a sheet is hidden: all `hidden` columns, and the `columns` and `rows` of them that hold something."""
+    """The hidden parts of a sheet: all `hidden` columns, and the `columns` and `rows` of them with content."""
 
     def __init__(self) -> None:
         self.hidden: set[int] = set()
@@ -82,7 +82,7 @@ class _Reader:
         rows: list[tuple[int, Row]] = []
         merged: list[str] = []
         seen = _Concealed()
-        # One pass, in which the columns stand before the rows and the merged cells behind them.
+        # One pass, in which the columns come before the rows and the merged cells after them.
         for element in self._package.elements(part, "col", "row", "mergeCell"):
             if element.tag == "col":
                 seen.add_columns(element)
@@ -161,7 +161,7 @@ class _Reader:
         add_table(self._builder, grid[:1] if named else [], grid[1:] if named else grid)
 
     def _beside(self, part: str) -> None:
-        """What lies over the cells: comments, pictures and charts."""
+        """Content laid over the cells: comments, pictures and charts."""
         for _, target in self._package.relations(part).values():
             if target not in self._package.names or not target.endswith(".xml"):
                 continue
@@ -175,7 +175,7 @@ class _Reader:
 
 
 def _fill_merged(rows: list[tuple[int, Row]], merged: list[str]) -> None:
-    """Put the text of a merged cell into every place that it covers, within the rows and columns that there are."""
+    """Put the text of a merged cell into every place that it covers, within the existing rows and columns."""
     by_number = dict(rows)
     width = max((max(row) for row in by_number.values() if row), default=0)
     filled = 0

@@ -36,7 +36,7 @@ class Styles:
 
 
 class NumberFormat:
-    """What a number format makes of a number: a date, a time, a share or itself."""
+    """How a number format shows a number: as a date, a time, a percentage or itself."""
 
     def __init__(self, identifier: str, code: str, *, is_1904: bool) -> None:
         number = whole(identifier, 0)
@@ -71,7 +71,7 @@ def shown_number(value: str, number_format: NumberFormat) -> str:
 
 
 def _date(number: float, *, is_1904: bool) -> str:
-    # Dates of a sheet have no zone. From 1900 on, Excel counts a 29 February that never was.
+    # Dates of a sheet have no time zone. Excel counts a 29 February 1900, which never existed.
     start = datetime(1904, 1, 1) if is_1904 else datetime(1899, 12, 30 if number >= 60 else 31)  # noqa: DTZ001, PLR2004
     try:
         moment = start + timedelta(seconds=round(number * 86400))
@@ -82,12 +82,12 @@ def _date(number: float, *, is_1904: bool) -> str:
 
 
 def is_set(element: Any, name: str) -> bool:
-    """Whether an attribute is true, in either of the two ways in which XML Schema writes it."""
+    """Whether an attribute is true, in either of XML Schema's two spellings."""
     return element.get(name) in {"1", "true"}
 
 
 def whole(text: str | None, default: int) -> int:
-    """A whole number of a part, or `default` for what is none; no sheet counts beyond ten digits."""
+    """A whole number of a part, or `default` for anything else; no sheet counts beyond ten digits."""
     return int(text) if text and len(text) <= _DIGITS_MAX and text.isascii() and text.isdecimal() else default
 
 
@@ -101,5 +101,5 @@ def column_of(reference: str) -> int:
 
 
 def phonetic_free_text(element: Any) -> str:
-    """The text of a string's runs, without the readings that stand above Japanese."""
+    """The text of a string's runs, without the phonetic readings above Japanese."""
     return "".join(run.text or "" for run in element.iter("t", "text") if run.getparent().tag != "rPh")

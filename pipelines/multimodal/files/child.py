@@ -1,9 +1,9 @@
-"""What opens files, in a warm child of `pipelines._kit.sandbox`. Nothing else imports it.
+"""Opens files in a warm child of `pipelines._kit.sandbox`. Nothing else imports it.
 
-inspect   → what the file is and how many pages or seconds it has
+inspect   → the file's kind and how many pages or seconds it has
 render    → pages as PNG of bounded size, and a PDF's own text with its boxes in points from the top left
 decode    → a recording as 16-bit samples, 16,000 a second, one channel
-match     → what stands beside the labels that a schema names, in lines that were read
+match     → the values beside the labels that a schema names, in lines that were read
 """
 
 import warnings
@@ -25,7 +25,7 @@ from pipelines.multimodal.files.limits import (
 
 
 def open_files() -> Callable[[Mapping[str, Any], bytes], dict[str, Any]]:
-    """A handler of tasks: an action with its file's path and the folder for what it makes of it, or with lines."""
+    """A handler of tasks: an action with its file's path and the folder for its output, or with lines."""
     return _handle
 
 

@@ -1,4 +1,4 @@
-"""What a file is, by its bytes alone; a file that is two things at once is refused.
+"""Detects a file's kind by its bytes alone; a file of two kinds at once is refused.
 
 file_empty         nothing in it                          file_encrypted     a PDF that wants a password
 file_unsupported   a type that is not read                file_wrong_type    not what its media type claims
@@ -15,7 +15,7 @@ from pipelines.multimodal.files.limits import FILE_BYTES
 
 
 class Kind(StrEnum):
-    """What is read."""
+    """The kinds of files that are read."""
 
     IMAGE = "image"
     PDF = "pdf"
@@ -87,7 +87,7 @@ def _agree(kind: Kind, content_type: str) -> None:
 
 
 def _refuse_polyglot(kind: Kind, data: bytes) -> None:
-    """What stands behind the end of the format is looked at; inside it, compressed data may look like anything."""
+    """Refuse another format after the end of the first; inside it, compressed data may look like anything."""
     if kind is Kind.AUDIO:
         return
     if kind is Kind.PDF:

@@ -1,4 +1,4 @@
-"""How much one file, and one job, may ask for."""
+"""The limits of one file and of one job."""
 
 FILE_BYTES = 64 * 1024 * 1024
 IMAGE_PIXELS = 40_000_000

@@ -1,4 +1,4 @@
-"""Opens files in warm children and turns their ends into refusals that name a remedy.
+"""Opens files in warm children and turns their failures into refusals that name a remedy.
 
 `check` is called about ten times a second, and the child is killed when it raises; files of two owners are never opened
 by the same child.
@@ -48,14 +48,14 @@ def decode(file: UploadedFile, folder: Path, check: Callable[[], None], *, owner
 def match(
     schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], check: Callable[[], None], *, owner: str
 ) -> dict[str, Match]:
-    """As `filling.fill.fill`, where what foreign lines cost holds nobody else up. Raises `CapabilityFailure`."""
+    """As `filling.fill.fill`, in a child, so that slow lines hold up nothing else. Raises `CapabilityFailure`."""
     task = {"action": "match", "schema": schema, "lines": lines}
     found: dict[str, Any] = ask(shared(FILES), task, check, owner=owner)["found"]
     return {name: Match(**{**known, "lines": tuple(known["lines"])}) for name, known in found.items()}
 
 
 def ask(pool: Pool, task: dict[str, Any], check: Callable[[], None], *, owner: str) -> dict[str, Any]:
-    """What a child of `pool` answers to `task`. Raises `CapabilityFailure`."""
+    """The answer of a child of `pool` to `task`. Raises `CapabilityFailure`."""
     try:
         return pool.call(task, check=check, owner=owner)
     except SandboxFailure as failure:

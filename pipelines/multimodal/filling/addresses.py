@@ -1,4 +1,4 @@
-"""Addresses: runs of lines that begin like one and go on until something else begins, joined as one text."""
+"""Finds addresses: runs of lines that start like one and continue until something else starts, joined as one text."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -28,7 +28,7 @@ _PHONE = re.compile(r"^\W*(?:\+?\d{1,3}[-. ])?\(?\d{2,4}\)?[-. ]\d{3,4}[-. ]?\d{
 
 
 def is_address(text: str) -> bool:
-    """Whether `text` has the marks of an address, and none of what stands below one."""
+    """Whether `text` has the marks of an address, and none of the lines that follow one."""
     return not _ends_address(text) and _address_score(text) >= 2  # noqa: PLR2004
 
 
@@ -62,7 +62,7 @@ def find_address(lines: Sequence[Mapping[str, Any]], seller: Read | None) -> Rea
 
 
 def find_other_address(lines: Sequence[Mapping[str, Any]], words: Collection[str]) -> Read | None:
-    """The address below a label like *Bill to* or *Ship to*, of which `words` are those of the property asked for."""
+    """The address below a label like *Bill to* or *Ship to*; `words` are those of the requested property."""
     is_delivery = bool({"shipping", "ship", "delivery"} & set(words))
     cells = cells_of(lines)
     labels = [(cell, found[0]) for cell in cells if (found := CUSTOMER.search(cell.text))]
@@ -88,7 +88,7 @@ def _address(block: Sequence[Printed], strength: float) -> Read:
 
 
 def _blocks(cells: Sequence[Printed]) -> list[list[Printed]]:
-    """Runs of lines that begin like an address and go on, one below the other, until something else begins."""
+    """Runs of lines that start like an address and continue, one below the other, until something else starts."""
     blocks: list[list[Printed]] = []
     block: list[Printed] = []
     for cell in cells:

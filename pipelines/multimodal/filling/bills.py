@@ -1,4 +1,4 @@
-"""The kinds of fields that bills have, as values of the type that a schema asks for."""
+"""The kinds of fields that bills have, as values of the type that a schema requires."""
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
@@ -36,7 +36,7 @@ def fits(kind: Kind | None, schema: Mapping[str, Any]) -> bool:
 
 
 class Paper:
-    """A document of which several fields are asked: what they rest on is read once."""
+    """A document with several requested fields: the data that they share is read once."""
 
     def __init__(self, lines: Sequence[Mapping[str, Any]]) -> None:
         self.lines = lines
@@ -62,7 +62,7 @@ class Paper:
         return self._amount(kind, best, schema, best.weight) if best else None
 
     def _called(self, kind: Kind) -> Amount | None:
-        """The amount that its line calls so most plainly."""
+        """The amount that its line labels most plainly."""
         amounts = self._bill.of(_ROLES[kind])
         if kind is Kind.SUBTOTAL and not amounts:
             total = find_total(self._bill)
@@ -70,7 +70,7 @@ class Paper:
         return max(amounts, key=lambda amount: amount.weight, default=None)
 
     def address_of(self, words: Collection[str]) -> Match | None:
-        """The address of the customer, or of the delivery, that a property of these words asks for."""
+        """The address of the customer, or of the delivery, that a property with these words requests."""
         return self._text(Kind.ADDRESS, find_other_address(self.lines, words))
 
     @cached_property

@@ -1,8 +1,8 @@
-"""How often a value that was found like this one is right, as measured.
+"""The confidence of a value: how often values that were found like it are right, as measured.
 
-Two things may be wrong: the place (what speaks for it is a strength between 0 and 1) and the reading of its letters.
-The curves were fitted to photographed receipts and spoiled copies of them; `tests/evals/multimodal/receipts.py` shows
-how they hold on others.
+Two things may be wrong: the place (its evidence is a strength between 0 and 1) and the reading of its letters. The
+curves were fitted to photographed receipts and degraded copies of them; `tests/evals/multimodal/receipts.py` measures
+how well they fit others.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _PLACES: Mapping[Kind, Curve] = {
     Kind.ADDRESS: ((0.0, 0.0), (0.3, 0.4), (0.5, 0.75), (1.0, 0.96)),
     Kind.CURRENCY: ((0.0, 0.0), (0.5, 0.6), (1.0, 0.98)),
 }
-# A figure is short, and mostly right even where the reader doubts; of a long text every letter has to be.
+# A figure is short, and mostly right even where the reader is unsure; of a long text every letter has to be right.
 _FIGURE: Curve = ((0.0, 0.2), (0.6, 0.85), (0.9, 0.97), (1.0, 1.0))
 _TEXT: Curve = ((0.0, 0.1), (0.85, 0.35), (0.95, 0.6), (0.98, 0.8), (0.99, 0.93), (1.0, 1.0))
 _TEXTS = frozenset({Kind.SELLER, Kind.ADDRESS})

@@ -1,4 +1,4 @@
-"""The currency that a document's amounts are in, by the signs and codes beside them."""
+"""Finds the currency of a document's amounts, by the signs and codes beside them."""
 
 import re
 from collections import Counter
@@ -18,7 +18,7 @@ _CODES = frozenset(
     )
 )
 _SIGN = "|".join(re.escape(sign) for sign in sorted([*_SIGNS, *_CODES], key=len, reverse=True))
-# Beside an amount, in the brackets of a column's head, or alone in a cell.
+# Beside an amount, in the brackets of a column's head, or by itself in a cell.
 _BESIDE = re.compile(
     rf"(?<![^\W\d_])({_SIGN})\.?[-: |]{{0,3}}[\dO][\d.,]|[\d.,]\d ?({_SIGN})(?!\w)|\(({_SIGN})\)"
     rf"|(?:^|\| )({_SIGN})(?= \||$)"

@@ -10,7 +10,7 @@ from pipelines.multimodal.filling.words import expression, months
 
 _MONTHS = months()
 _MARK = r"[-/.\u2013]"
-# Tills print the time right behind the date, and readers leave the space out: a year of four digits may run into it.
+# Tills print the time right after the date, and readers omit the space: a year of four digits may run into it.
 _END = r"(?=\d\d:\d\d|T\d\d|\D|$)"
 _ISO = re.compile(rf"(?<!\d)((?:19|20)\d\d) ?{_MARK} ?(\d{{1,2}}) ?{_MARK} ?(\d\d|\d(?!\d)){_END}")
 _NUMERIC = re.compile(rf"(?<![\d.])(\d{{1,2}}) ?({_MARK}) ?(\d{{1,2}}) ?\2 ?((?:19|20)\d\d|\d\d){_END}")
@@ -93,7 +93,7 @@ def is_month_first(lines: Sequence[Mapping[str, Any]]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OwnDate:
-    """The date of a document in ISO form, its line, and what speaks for it (0 to 1)."""
+    """The date of a document in ISO form, its line, and the strength of its evidence (0 to 1)."""
 
     value: str
     lines: tuple[int, ...]
@@ -101,7 +101,7 @@ class OwnDate:
 
 
 def find_date(lines: Sequence[Mapping[str, Any]]) -> OwnDate | None:
-    """The date at which the document was issued; None without one that may be it."""
+    """The date at which the document was issued; None without a candidate."""
     month_first = is_month_first(lines)
     found: list[tuple[float, Dated, int]] = []
     for index, line in enumerate(lines):
@@ -118,7 +118,7 @@ def find_date(lines: Sequence[Mapping[str, Any]]) -> OwnDate | None:
 
 
 def _strength(text: str, before: str) -> float:
-    """How plainly a line says that its date is the document's own."""
+    """How plainly a line identifies its date as the document's own."""
     if _OTHERS.search(text) and not _ISSUED.search(text):
         return 0.15
     if _OWN.search(text):

@@ -15,7 +15,7 @@ from pipelines.multimodal.filling.values import kind_of, without_null
 PROPERTIES_MAX = 64
 _DEPTH_MAX = 8
 _NODES_MAX = 2000
-# A reference may lead anywhere, and a pattern may keep a processor busy for ever.
+# A reference may lead anywhere, and a pattern may keep a processor busy forever.
 _REFUSED = frozenset({"$ref", "$dynamicRef", "pattern", "patternProperties"})
 NOT_FOUND = "not found in the files"
 MISSING = {
@@ -29,7 +29,7 @@ _REMEDY = "Give an object schema with `properties`, without $ref and pattern."
 
 
 def require_schema(schema: Mapping[str, Any]) -> None:
-    """Raises `CapabilityFailure` (``schema_invalid``) when `schema` is none, or not one that can be filled."""
+    """Raise `CapabilityFailure` (``schema_invalid``) when `schema` is invalid, or cannot be filled."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
 
@@ -65,7 +65,7 @@ def _refuse(detail: str) -> NoReturn:
 
 
 def fill(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> dict[str, Match]:
-    """What was found for every property of `schema`; a value that is not sure enough is None, with a note."""
+    """The value found for every property of `schema`; one that is not certain enough is None, with a note."""
     paper = Paper(lines)
     return {
         name: _sure(_find(name, wanted if isinstance(wanted, dict) else {}, paper), name, wanted)
@@ -90,7 +90,7 @@ def _find(name: str, schema: Mapping[str, Any], paper: Paper) -> Match | None:
 
 
 def _find_object(name: str, schema: Mapping[str, Any], paper: Paper) -> Match | None:
-    """An object's properties, looked for as ``seller_name`` and ``seller_address`` would be."""
+    """The properties of an object, looked for as ``seller_name`` and ``seller_address`` would be."""
     found = {
         below: _sure(_find(f"{name}_{below}", wanted if isinstance(wanted, dict) else {}, paper), below, wanted)
         for below, wanted in schema.get("properties", {}).items()
@@ -114,7 +114,7 @@ def _sure(match: Match | None, name: str, schema: Any) -> Match:
 
 
 def violations(schema: Mapping[str, Any], data: Mapping[str, Any]) -> list[str]:
-    """Where `data` does not obey `schema`, at most twenty; optional properties that are null count as left out."""
+    """Where `data` violates `schema`, at most twenty places; optional properties that are null count as left out."""
     from jsonschema import Draft202012Validator
 
     required = set(schema.get("required", ()))

@@ -1,4 +1,4 @@
-"""The items of a bill that prints no head over them: a text with an amount behind it, on one line or on two."""
+"""The items of a bill without a table head: a text followed by an amount, on one line or on two."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -66,7 +66,7 @@ def _meaning(name: str) -> str | None:
 
 
 def _label(text: str) -> str:
-    """What stands before the first amount, without a quantity or an article's number in front."""
+    """The text before the first amount, without a quantity or an article's number in front."""
     first = CENTS.search(text)
     head = text[: first.start()] if first else text
     head = _CODE.sub("", _QUANTITY_FIRST.sub("", head))
@@ -74,7 +74,7 @@ def _label(text: str) -> str:
 
 
 def _figures(text: str, amounts: Sequence[Decimal]) -> dict[str, Any]:
-    """Quantity, price and amount; the price is what makes the amount out of the quantity."""
+    """Quantity, price and amount; quantity times price is the amount."""
     head = _QUANTITY_FIRST.match(text)
     counted = [head[1] or head[2]] if head else [found[1] for found in _QUANTITY.finditer(CENTS.sub(" ", text))]
     quantity = Decimal(counted[0].replace(",", ".")) if counted else None

@@ -1,4 +1,4 @@
-"""Which kind of field a property asks for, by the words of its name, its title or its description."""
+"""Determines the kind of field of a property, by the words of its name, its title or its description."""
 
 import re
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ _OF_TOTALS = frozenset(
         "order", "transaction", "sales",
     }
 )  # fmt: skip
-# A kind is meant when a core word is there, and no word beside it says something else. The first kind that fits wins.
+# A kind matches when a core word is present, and no word beside it points elsewhere. The first match wins.
 _KINDS: tuple[tuple[Kind, frozenset[str], frozenset[str]], ...] = (
     (
         Kind.SUBTOTAL,
@@ -89,7 +89,7 @@ _KINDS: tuple[tuple[Kind, frozenset[str], frozenset[str]], ...] = (
 
 
 def kind_of_field(name: str, schema: Mapping[str, Any]) -> Kind | None:
-    """The kind that `name`, or else the title or the description in `schema`, asks for."""
+    """The kind of field that `name`, or else the title or the description in `schema`, describes."""
     texts = (name, schema.get("title"), schema.get("description"))
     return next((kind for text in texts if isinstance(text, str) and (kind := _kind(text[:200]))), None)
 

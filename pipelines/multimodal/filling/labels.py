@@ -1,4 +1,4 @@
-"""Finds the value that stands beside or below a label: ``Invoice no.: 4711``, ``TOTAL | 12.40``."""
+"""Finds the value beside or below a label: ``Invoice no.: 4711``, ``TOTAL | 12.40``."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ _SAME: tuple[frozenset[str], ...] = (
     frozenset({"order number", "order no", "order", "purchase order", "po number"}),
 )
 _LABEL_MAX_CHARACTERS = 200
-# Where a cell like "Invoice # EUR 12" parts, looked for in the few characters before its first digit.
+# Where a cell like "Invoice # EUR 12" is split, within the few characters before its first digit.
 _BEFORE_DIGIT = re.compile(r"\D+")
 _SEPARATED = re.compile(r"[\s#:]([-$€£]?\s?[A-Za-z]{0,4}-?)$")
 _SIGNS_MAX_CHARACTERS = 8
@@ -25,7 +25,7 @@ _SIGNS_MAX_CHARACTERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A value, how sure it is, the indexes of the lines that it was read from, and for None why there is none."""
+    """A value, its confidence, the indexes of the lines that it was read from, and for None the reason."""
 
     value: Any
     confidence: float
@@ -45,7 +45,7 @@ def find(name: str, schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]
         if value is None:
             continue
         match = Match(value, round(score * min(float(lines[index]["confidence"]) for index in used), 3), used)
-        # Receipts say "total" more than once; the sums stand at the end.
+        # Receipts print "total" more than once; the sums stand at the end.
         if best is None or match.confidence > best.confidence + (-0.01 if kind == "number" else 0):
             best = match
     return best
@@ -79,7 +79,7 @@ def _score(label: tuple[str, ...], wanted: frozenset[str]) -> float:
 
 
 def _pairs(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-    """(label, text of the value, indexes of lines) as they may be meant, the nearest first."""
+    """Possible (label, text of the value, indexes of lines), the nearest first."""
     for index, line in enumerate(lines):
         cells = [cell["text"] for cell in line.get("cells") or [{"text": line["text"]}]]
         for position, cell in enumerate(cells):
@@ -99,7 +99,7 @@ def _pairs(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, tuple
 
 
 def _parted(cell: str) -> tuple[str, str] | None:
-    """A label and the value that begins with the cell's first digit, or with the signs before it."""
+    """A label and the value that starts with the cell's first digit, or with the signs before it."""
     head = _BEFORE_DIGIT.match(cell)
     if head is None or head.end() == len(cell):
         return None

@@ -1,4 +1,4 @@
-"""The amounts of a bill by what their lines call them, and the total among them that its other amounts confirm."""
+"""Reads the amounts of a bill by their lines' words, and finds the total that the other amounts confirm."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from pipelines.multimodal.filling.words import words
 
 
 class Role(StrEnum):
-    """What a line says that its amount is."""
+    """The meaning of an amount according to its line."""
 
     TOTAL = "total"
     NET = "net"  # the sum without the tax on invoices, and what is left to pay on tills
@@ -28,7 +28,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """An amount, the line it stands in, and how plainly the line says what it is (0 to 1.5)."""
+    """An amount, its line, and how plainly the line gives its role (0 to 1.5)."""
 
     value: Decimal
     role: Role
@@ -38,7 +38,7 @@ class Amount:
 
 @dataclass(slots=True)
 class Bill:
-    """The amounts of a document that were called something, and those that were not, with their lines."""
+    """The amounts of a document with a role, and those without, with their lines."""
 
     amounts: list[Amount] = field(default_factory=list)
     others: list[tuple[Decimal, int]] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Bill:
         return [amount for amount in self.amounts if amount.role is role]
 
 
-# An amount with cents as tills print it; a reader takes its zero for an O where a letter stands before it.
+# An amount with cents as tills print it; a reader takes its zero for an O after a letter.
 CENTS = re.compile(r"(?<![\d.,])-?(?:\d{1,3}(?:[,.' ]\d{3}){1,4}|\d{1,9}) ?[.,] ?\d\d(?![\d%]|[.,/-]\d)-?")
 _BARE_CENTS = re.compile(r"(?<![\d.,\w])-?[.,]\d\d(?!\d)")
 _WHOLE = re.compile(r"(?<![\d.,:/-])\d{1,3}(?:[,.' ]\d{3}){1,4}(?![\d:/%])|(?<![\d.,:/-])\d{1,9}(?![\d:/%.,-])")
@@ -60,7 +60,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:[015][^\W\d_]+)*")
 _LETTER_LIKE = str.maketrans("015", "ols")
 _LABEL_WORDS_MAX = 9
 _AMOUNTS_MAX = 200
-# What says that amounts are money that somebody pays: a currency, a tax or a payment, or the paper's own name.
+# Evidence that amounts are money to be paid: a currency, a tax or a payment, or the paper's own name.
 _NAMES_BILL = re.compile(
     r"\b(?:invoice|receipt|bill|taxinvoice|rechnung|quittung|facture|factura|fattura|faktura|paragon|resit)\b|"
     r"\bcash(?:ier)?\b|"
@@ -78,7 +78,7 @@ _BESIDE = words("amounts", "beside")
 
 
 def read_bill(lines: Sequence[Mapping[str, Any]]) -> Bill:
-    """The amounts of `lines`. One that fills its line alone belongs to the label beside it."""
+    """The amounts of `lines`. An amount that fills its line belongs to the label beside it."""
     texts = [_plain_zero(str(line["text"])[:400]) for line in lines]
     bill = Bill(has_cents=sum(len(CENTS.findall(text)) for text in texts) > 1)
     for index, text in enumerate(texts):
@@ -97,13 +97,13 @@ def read_bill(lines: Sequence[Mapping[str, Any]]) -> Bill:
             found = _last_amount(text, whole=True)
             weight -= 0.25
         if found:
-            # The sum of a column among others, or of what has one rate, is a part.
+            # The sum of one column among others, or of one rate, is only a part.
             is_of_rate = _RATE.search(text) is not None and not _WITH & set(label)
             is_part = len(CENTS.findall(text)) > 1 or (role is Role.TOTAL and is_of_rate)
-            # Some tills print what was paid as a minus.
+            # Some tills print a payment as a negative amount.
             value = abs(found[0]) if role in {Role.PAID, Role.CHANGE} else found[0]
             bill.amounts.append(Amount(value, role, weight - 0.5 * is_part, used))
-    # The sums stand at the end, and each is held against all others.
+    # The sums stand at the end, and each is compared with all others.
     del bill.amounts[:-_AMOUNTS_MAX]
     bill.is_bill = any(amount.role in _OF_BILLS for amount in bill.amounts) or any(map(_NAMES_BILL.search, texts))
     return bill
@@ -114,7 +114,7 @@ def _plain_zero(text: str) -> str:
 
 
 def _last_amount(text: str, *, whole: bool) -> tuple[Decimal, int] | None:
-    """The amount that stands furthest to the right, and where it begins."""
+    """The rightmost amount, and where it starts."""
     found = [*CENTS.finditer(text), *_BARE_CENTS.finditer(text), *(_WHOLE.finditer(text) if whole else ())]
     if not found:
         return None
@@ -128,7 +128,7 @@ def _last_amount(text: str, *, whole: bool) -> tuple[Decimal, int] | None:
 
 
 def _beside(index: int, texts: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> int | None:
-    """The line after or before, when it holds an amount and no word: a picture that is not straight parts a row."""
+    """The line after or before, when it holds an amount and no word: a tilted picture splits a row."""
     for other in (index + 1, index - 1):
         if 0 <= other < len(lines) and lines[other].get("part") == lines[index].get("part"):
             words = [word for word in label_words(texts[other]) if word not in _BESIDE and len(word) > 1]
@@ -145,7 +145,7 @@ def _are_near(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def label_words(text: str) -> list[str]:
-    """The words of `text` in lower case, with letters where a reader took them for digits; `total` if nearly so."""
+    """The words of `text` in lower case, with letters where a reader mistook them for digits; `total` if nearly so."""
     words = [word.lower().translate(_LETTER_LIKE) for word in _WORD.findall(text)]
     return ["total" if _is_nearly(word, "total") else word for word in words]
 
@@ -157,7 +157,7 @@ def _is_nearly(word: str, target: str) -> bool:
 
 
 def role_of(words: Sequence[str], value: Decimal | None) -> tuple[Role | None, float]:  # noqa: C901, PLR0911, PLR0912 - a table
-    """What a line with these words says of its amount, and how plainly."""
+    """The role that a line with these words gives its amount, and how plainly."""
     there = set(words)
     if not there or len(words) > _LABEL_WORDS_MAX:
         return None, 0.0
@@ -210,14 +210,14 @@ _SUMS = frozenset({Role.TOTAL, Role.NET, Role.SUBTOTAL})
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """An amount, and what speaks for it (0 to 1): its label, the sums that come out, and how far it leads."""
+    """An amount and the strength of its evidence (0 to 1): its label, the sums that come out, and its lead."""
 
     amount: Amount
     strength: float
 
 
 def find_total(bill: Bill) -> Judged | None:
-    """The amount that was to be paid: the one that label and sums speak for most, the last of equals."""
+    """The amount to be paid: the one with the strongest evidence from label and sums, the last of equals."""
     candidates = [amount for amount in bill.amounts if amount.role in {Role.TOTAL, Role.NET}]
     scored: dict[Decimal, tuple[float, int]] = {}
     for order, amount in enumerate(candidates):
@@ -234,7 +234,7 @@ def find_total(bill: Bill) -> Judged | None:
 
 
 def _paid_total(bill: Bill) -> Judged | None:
-    """Where no total's name could be read: what was paid less the change, which stands on a line of its own or not."""
+    """The total where its label was unreadable: the payment less the change, with or without a line of its own."""
     paid, changes = bill.of(Role.PAID), bill.of(Role.CHANGE)
     if not paid or not changes or (value := paid[0].value - changes[-1].value) <= 0:
         return None
@@ -244,7 +244,7 @@ def _paid_total(bill: Bill) -> Judged | None:
 
 
 def find_paid(bill: Bill) -> Amount | None:
-    """What was handed over: the amount that leaves the total when the change is taken off, else the first payment."""
+    """The amount handed over: the one that leaves the total when the change is subtracted, else the first payment."""
     paid, total = bill.of(Role.PAID), find_total(bill)
     change = {amount.value for amount in bill.of(Role.CHANGE)} - {Decimal(0)}
     if total is None or not paid:
@@ -253,7 +253,7 @@ def find_paid(bill: Bill) -> Amount | None:
 
 
 def proof(bill: Bill, total: Amount) -> float:
-    """How much of the other amounts comes out with `total`; 0 when nothing does."""
+    """How strongly the other amounts confirm `total`; 0 when none does."""
     value = total.value
     of = {role: list({amount.value for amount in bill.of(role)})[:12] for role in Role}
     above = list(

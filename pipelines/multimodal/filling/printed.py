@@ -1,11 +1,11 @@
-"""Cells of print with their sizes, and what names and addresses have in common."""
+"""Printed cells with their sizes, and common traits of names and addresses."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Registration numbers that stand behind a name or below it.
+# Registration numbers after a name or below it.
 REGISTERED = re.compile(
     r"[\s(\[]{0,3}(?:(?:co(?:mpany)?|business|reg(?:istration)?|roc|brn|ssm)[\s.]{0,3}){0,3}(?:no\.?)?[\s:.]{0,3}"
     r"\(?[A-Z]{0,3}\d[\d -]{4,20}[A-Z]{0,2}[\])]{0,2} {0,3}$",
@@ -38,7 +38,7 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A text with the lines that it stands in, and what speaks for it (0 to 1)."""
+    """A text with its lines, and the strength of its evidence (0 to 1)."""
 
     text: str
     lines: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Who wrote a bill: the company by its legal form, its trade and the size of its print; never a slogan."""
+"""Finds the seller of a bill: the company, by its legal form, its trade and the size of its print; never a slogan."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from pipelines.multimodal.filling.printed import (
 from pipelines.multimodal.filling.spelling import with_forms, with_small_l, without_stray_accents
 from pipelines.multimodal.filling.words import expression, words
 
-# What companies print below their names.
+# Lines that companies print below their names.
 _SUPPORTS = re.compile(
     r"\d{5}|\b(?:tel|phone|fax|gst|vat|sst|invoice|receipt|bill|date|cashier|no|reg|www|rechnung|facture|quittung)\b|@|www",
     re.IGNORECASE,
@@ -39,7 +39,7 @@ _SLOGAN = re.compile(expression("names", "slogans") + r"|[!?\"\u201c\u201d]", re
 
 
 def find_seller(lines: Sequence[Mapping[str, Any]]) -> Read | None:
-    """The company whose paper it is; None when nothing in its head looks like one."""
+    """The company that issued the bill; None when nothing in its head looks like one."""
     head = _head(cells_of(lines))
     if not head:
         return None
@@ -58,14 +58,14 @@ def find_seller(lines: Sequence[Mapping[str, Any]]) -> Read | None:
 
 
 def without_number(text: str) -> str:
-    """`text` without the registration number behind it."""
+    """`text` without the registration number after it."""
     if (found := REGISTERED.search(text)) and found.start() > 2 and not STREET.search(text):  # noqa: PLR2004
         return (text[: found.start()] + "." * found[0].startswith(".")).rstrip(" (-")
     return text
 
 
 def _head(cells: Sequence[Printed]) -> list[Printed]:
-    """What stands above the first date, price, table and customer of the first page."""
+    """The lines above the first date, price, table and customer of the first page."""
     head: list[Printed] = []
     for cell in cells:
         if cell.part != cells[0].part or len({other.line for other in head}) >= _HEAD_LINES:
@@ -100,7 +100,7 @@ def _name_score(head: Sequence[Printed], at: int, usual: float) -> float:
     if any(is_address(other) for other in following):
         score += 0.6
     if not legal and not any(map(_SUPPORTS.search, (other.text for other in head[at + 1 : at + 7]))):
-        score -= 1.0  # a title may stand at the head of any page
+        score -= 1.0  # any page may have a title at its head
     return score - 0.12 * at
 
 
@@ -130,7 +130,7 @@ def _whole_name(head: Sequence[Printed], at: int) -> list[Printed]:
 
 
 def _is_joined(head: Sequence[Printed], at: int) -> bool:
-    """Whether two lines without a legal form are one name: both say a trade, or a number or an address follows."""
+    """Whether two lines without a legal form are one name: both name a trade, or a number or an address follows."""
     after = head[at + 2].text if at + 2 < len(head) else ""
     trades = [_names_trade(head[index].text) for index in (at, at + 1)]
     return any(trades) and (is_number(after) or is_address(after)) and not _LEGAL.search(head[at].text)
@@ -147,6 +147,6 @@ def _may_join(text: str) -> bool:
 
 
 def _same_print(one: Printed, other: Printed) -> bool:
-    """Whether two cells are of one size, and stand one below the other without a gap."""
+    """Whether two cells have the same print size, and are one below the other without a gap."""
     smaller, larger = sorted((one.height, other.height))
     return larger < 1.45 * smaller and other.box[1] - one.box[3] < smaller and one.line != other.line

@@ -1,10 +1,10 @@
-"""Mends what readers of print are known to confuse, where the document or a fixed form says what is meant."""
+"""Corrects common confusions of OCR, where the document or a fixed form shows the right spelling."""
 
 import re
 import unicodedata
 from collections.abc import Collection
 
-# Legal forms whose letters have look-alikes; all else in a name may be meant as it is printed.
+# Legal forms whose letters have look-alikes; anything else in a name may be meant as it is printed.
 _FORMS = (
     (re.compile(r"\b[S5] ?D ?N(\.?) ?[BD8]H[DO]\b"), r"SDN\1 BHD"),
     (re.compile(r"(?<=[A-Z]{3})S ?/ ?B$"), " S/B"),
@@ -12,7 +12,7 @@ _FORMS = (
     (re.compile(r"\bLT[DO]\b"), "LTD"),
     (re.compile(r"\bGm[bh]H\b"), "GmbH"),
 )
-# Readers leave out spaces: behind a postcode, and between *No* and its number.
+# OCR drops spaces: after a postcode, and between *No* and its number.
 _SPACELESS = re.compile(r"(?<=\b\d{5})(?=[A-Z]{2})|(?<=\bNO)(?=\d)|(?<=\bNo)(?=\d)")
 # A capital I between letters is an l: no word but those of Mac and Mc has one.
 _CAPITAL_I = re.compile(r"(?<=[A-Z])I(?=[a-z])|(?<=[b-z])(?<!Mc)I(?=[a-z])")
@@ -20,7 +20,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def with_forms(name: str) -> str:
-    """`name` with its legal form as it is spelled."""
+    """`name` with the correct spelling of its legal form."""
     for pattern, form in _FORMS:
         name = pattern.sub(form, name)
     return name

@@ -35,7 +35,7 @@ def find_rows(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> 
             if len(cells) < max(2, len(head["cells"]) - 1) or lines[index].get("part") != head.get("part"):
                 break
             row = _row(properties, columns, head["cells"], cells)
-            # Below a table stand its sums, which fill one column.
+            # A table's sums stand below it, and fill one column.
             if 2 * sum(row[name] is not None for name in columns) <= len(columns):
                 break
             rows.append(row)
@@ -47,7 +47,7 @@ def find_rows(schema: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> 
 
 
 def properties_of_items(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the items of an array are to hold; nothing where its schema does not say."""
+    """The properties of an array's items; empty where its schema names none."""
     items = schema.get("items")
     found = items.get("properties", {}) if isinstance(items, dict) else {}
     return {name: wanted if isinstance(wanted, dict) else {} for name, wanted in found.items()}
@@ -82,7 +82,7 @@ def _row(
     heads: Sequence[Mapping[str, Any]],
     cells: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Each cell belongs to the head above it, by the distance of left, right and middle."""
+    """Assign each cell to the head above it, by the distance of left, right and middle."""
     row: dict[str, Any] = dict.fromkeys(properties)
     for name, number in columns.items():
         head = heads[number]["box"]

@@ -1,4 +1,4 @@
-"""Amounts and dates as they are printed, to JSON values of the type that a schema asks for."""
+"""Converts printed amounts and dates to JSON values of the type that a schema requires."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _NUMERIC = re.compile(r"\b(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})\b")
 _DAY_FIRST = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)?\.?\s*([A-Za-z]{3,9})\.?,?\s*(\d{4})\b")
 _MONTH_FIRST = re.compile(r"\b([A-Za-z]{3,9})\.?\s*(\d{1,2})(?:st|nd|rd|th)?,?\s*(\d{4})\b")
 _CENTS = 2
-# What is longer numbers something, or fills a page; as an integer it would not fit into 64 bits.
+# A longer one is an identifier, or fills a page; as an integer it would not fit into 64 bits.
 _AMOUNT_MAX_CHARACTERS = 18
 
 
@@ -60,7 +60,7 @@ def _iso(year: int, month: int, day: int) -> str | None:
 
 
 def without_null(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`schema`, or what it says of values that are not null, where libraries write an optional field as a choice."""
+    """`schema`, or its part for values that are not null, where libraries write an optional field as a choice."""
     choices = [each for name in ("anyOf", "oneOf") for each in schema.get(name, ()) if isinstance(each, dict)]
     chosen = next((each for each in choices if each.get("type") != "null"), None)
     return schema if chosen is None or "type" in schema else {**schema, **chosen}
@@ -78,7 +78,7 @@ def kind_of(schema: Mapping[str, Any]) -> str:
 
 
 def read_value(text: str, schema: Mapping[str, Any]) -> Any | None:  # noqa: PLR0911 - one return for each type
-    """`text` as the type that `schema` asks for, or None when it is not one."""
+    """`text` as the type of `schema`, or None when it is not one."""
     schema = without_null(schema)
     kind = kind_of(schema)
     text = text.strip(" :#|\t")

@@ -1,7 +1,8 @@
-"""Pieces of print on a page to lines in reading order: columns first, then rows, and rows of cells as tables.
+"""Orders pieces of print on a page into lines: columns first, then rows, and rows of cells as tables.
 
-A gutter is a strip that no piece of prose crosses, with pieces of ordinary width on both of its sides. What crosses it,
-a headline or a table's row, ends the columns above it. Boxes are (left, top, right, bottom) from the top left.
+A gutter is a strip that no piece of prose crosses, with pieces of ordinary width on both of its sides. A piece that
+crosses it, a headline or a table's row, ends the columns above it. Boxes are (left, top, right, bottom) from the top
+left.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,7 @@ _FULL_LINE = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A run of print, its box, how sure the reader is of it, and how far it hangs because the page is not straight."""
+    """A run of print, its box, the reader's confidence, and its vertical offset on a tilted page."""
 
     text: str
     box: tuple[float, float, float, float]
@@ -45,7 +46,8 @@ class Piece:
 def read_order(pieces: Sequence[Piece], page_width: float) -> list[dict[str, Any]]:
     """Lines in reading order: ``{"text", "box", "confidence", "cells", "ends"}``.
 
-    `cells` are the pieces of a line that stand apart (one for prose); `ends` says that the next line begins anew.
+    `cells` are the separate pieces of a line (one for prose); `ends` means that the next line starts a new
+    paragraph.
     """
     rows = [_joined(row) for row in _rows(pieces)]
     lines: list[list[Piece]] = []
@@ -82,7 +84,7 @@ def _rows(pieces: Sequence[Piece]) -> list[list[Piece]]:
 
 
 def _joined(row: Sequence[Piece]) -> list[Piece]:
-    """The pieces of a row from left to right, those a word's space apart as one."""
+    """The pieces of a row from left to right; those separated by a word space are joined."""
     joined: list[Piece] = []
     for piece in sorted(row, key=lambda piece: piece.box[0]):
         last = joined[-1] if joined else None
@@ -108,7 +110,7 @@ def _gutter(pieces: Sequence[Piece], page_width: float) -> float | None:
         crossing = sum(piece.box[0] < place < piece.box[2] for piece in narrow)
         left = sum(piece.box[2] <= place for piece in narrow)
         right = sum(piece.box[0] >= place for piece in narrow)
-        support = min(left, right) - crossing  # a headline may stand across
+        support = min(left, right) - crossing  # a headline may cross it
         if support >= 2 and (best is None or support > best[0]):  # noqa: PLR2004 - two lines on both sides
             best = support, place
     return None if best is None else best[1]

@@ -16,7 +16,7 @@ def open_ocr(*, threads: int) -> Callable[[Mapping[str, Any], bytes], dict[str, 
     from rapidocr import RapidOCR
 
     stop_spinning()
-    # Its return type is that of any of its stages; all of them together give boxes, texts and scores.
+    # Its return type covers each of its stages; all of them together give boxes, texts and scores.
     engine: Any = RapidOCR(
         params={
             "Global.log_level": "critical",
@@ -42,9 +42,9 @@ def open_ocr(*, threads: int) -> Callable[[Mapping[str, Any], bytes], dict[str, 
 
 
 def stop_spinning() -> None:
-    """Let the threads of RapidOCR's models, which has no setting for it, sleep between their pieces of work.
+    """Make the threads of RapidOCR's models, which has no setting for it, sleep between their pieces of work.
 
-    Otherwise they burn their core meanwhile: of a page's processor time about a third.
+    Otherwise they spin meanwhile, which takes about a third of a page's processor time.
     """
     from rapidocr.inference_engine.onnxruntime import main as runtime
 
@@ -59,7 +59,7 @@ def stop_spinning() -> None:
 
 
 def _tilt(boxes: Any) -> float:
-    """The median over the upper edges of what is clearly wider than high; 0 for what is no tilt any more."""
+    """The median over the upper edges of pieces that are clearly wider than high; 0 when it is negligible."""
     falls = [
         (right[1] - left[1]) / (right[0] - left[0])
         for left, right, _, lower in boxes

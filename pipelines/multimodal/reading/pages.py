@@ -1,4 +1,4 @@
-"""A rendered page to lines: a PDF's own text when it has enough of it, OCR otherwise."""
+"""Reads a rendered page into lines: a PDF's own text when there is enough of it, OCR otherwise."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +12,9 @@ _TEXT_FROM = 40
 
 
 def read_page(page: dict[str, Any], folder: Path, check: Callable[[], None]) -> dict[str, Any]:
-    """``{"page", "width", "height", "unit", "source", "lines"}`` of what `files.opening.render` returned.
+    """``{"page", "width", "height", "unit", "source", "lines"}`` from the result of `files.opening.render`.
 
-    Raises `CapabilityFailure` and what `check` raises.
+    Raises `CapabilityFailure` and the exceptions of `check`.
     """
     pieces = [Piece(run["text"], tuple(run["box"])) for run in page["runs"]]
     source = "text"

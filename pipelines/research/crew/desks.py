@@ -1,6 +1,6 @@
 """The agents' work without a model that writes: select, order, set and review quotes. Nothing is invented.
 
-Each function answers in the form that the agent's task asks for, so that what reads it is the same in both cases.
+Each function answers in the form that the agent's task requests, so that both cases are parsed alike.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from pipelines.research.state import Found, Note, Objection, Part
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Cosine of two sentences that say the same.
+# Cosine of two sentences with the same meaning.
 _SAME = 0.92
-# A note is told where it answers better by this much than where it was found.
+# A note moves to the section that it answers better by this much than the one it was found for.
 _BETTER_BY = 0.08
 # A note this much further from its question than the closest one of its section is left out.
 _FURTHER_BY = 0.3
@@ -33,7 +33,7 @@ def take_quotes(models: JobModels, part: Part, sources: Sequence[tuple[int, Foun
 
 
 def answers(models: JobModels, part: Part, sources: Sequence[tuple[int, Found]]) -> str:
-    """Lines like the researcher's, of what surely answers the part; empty when nothing does. One model call."""
+    """Lines like the researcher's, of passages that surely answer the part; empty when none does. One model call."""
     return "\n".join(_cited(models, Question(part["query"]), sources))
 
 
@@ -49,14 +49,14 @@ def _cited(models: JobModels, question: Question, sources: Sequence[tuple[int, F
         for chunk in stream:
             for cited in chunk.citations:
                 quote = texts[cited.passage_id][cited.start : cited.end]
-                # Heads of tables, and titles set in columns, say nothing by themselves.
+                # Heads of tables, and titles set in columns, carry no meaning by themselves.
                 if not _is_row(quote) or row_of(quote, texts[cited.passage_id]) is not None:
                     lines.append(write_quote(int(cited.passage_id), quote))
     return lines
 
 
 def arrange(models: JobModels, plan: Sequence[Part], notes: Sequence[Note], sources: Sequence[Found]) -> str:
-    """The analyst's lines: repeats left out, every note in the section that it answers best. One embedding call."""
+    """The analyst's lines: repeats removed, every note in the section that it answers best. One embedding call."""
     if not notes:
         return ""
     quotes = [quote_of(note, sources) for note in notes]
@@ -71,7 +71,7 @@ def arrange(models: JobModels, plan: Sequence[Part], notes: Sequence[Note], sour
         kept.append(number)
         close = [float(said[number] @ questions[section]) for section in range(len(plan))]
         best = max(range(len(plan)), key=close.__getitem__)
-        # Rows of a table stay beside its header, which is a note of the same part.
+        # Rows of a table stay with its header, which is a note of the same part.
         moves = close[best] - close[note["part"]] > _BETTER_BY and not _is_row(quotes[number])
         order[best if moves else note["part"]].append(number)
     return write_order(
@@ -100,7 +100,7 @@ def set_section(
 
 
 def review(models: JobModels, plan: Sequence[Part], sections: Sequence[Sequence[Block]]) -> str:
-    """The reviewer's lines: what repeats an earlier section, and what has nothing to do with its question.
+    """The reviewer's lines: claims that repeat an earlier section, or have nothing to do with their question.
 
     One embedding call.
     """

@@ -1,4 +1,4 @@
-"""The lines that agents answer with. What does not read as one is ignored: a model's chatter must not end a job."""
+"""The lines that agents answer with. Other lines are ignored: a model's chatter must not end a job."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def write_quote(number: int, quote: str) -> str:
 
 
 def read_quotes(text: str, part: int, sources: Sequence[Found], allowed: Sequence[int]) -> list[Note]:
-    """The quotes that stand word for word in a source: in the one that the line names, or else in another allowed one.
+    """The quotes found word for word in a source: in the one that the line names, or else in another allowed one.
 
     Source numbers count from 1. Each quote is taken once.
     """
@@ -51,7 +51,7 @@ def write_order(order: Sequence[Sequence[int]]) -> str:
 
 
 def read_order(text: str, notes: Sequence[Note], sections: int) -> list[list[int]]:
-    """Note numbers from 0, by section. A section without a line of its own keeps the notes that were taken for it."""
+    """Note numbers from 0, by section. A section without a line keeps the notes that were taken for it."""
     given: dict[int, list[int]] = {}
     for line in text.splitlines():
         match = _ORDER.match(line)
@@ -74,7 +74,7 @@ def write_objection(section: int, claim: int, reason: str) -> str:
 
 
 def read_objections(text: str) -> dict[tuple[int, int], str]:
-    """Reasons by (section, claim), both from 0; of two to the same claim the first counts."""
+    """Reasons by (section, claim), both from 0; of two for the same claim the first counts."""
     found: dict[tuple[int, int], str] = {}
     for line in text.splitlines():
         match = _OBJECTION.match(line)

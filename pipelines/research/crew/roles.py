@@ -1,4 +1,4 @@
-"""Who is in the crew."""
+"""The members of the crew."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Role:
     """An agent as CrewAI describes it to a model; `prompt` is its task's file, `expects` the form of its output.
 
-    `is_shown`: its words may reach the report; of what it only quotes, the sources' own words do.
+    `is_shown`: its words may reach the report; of an agent that only quotes, the sources' own words do.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Role:
 
     @property
     def step(self) -> str:
-        """What the job calls a step of this agent."""
+        """The name of the job's step for this agent."""
         return f"crewai:{self.name}"
 
 

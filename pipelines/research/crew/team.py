@@ -1,7 +1,7 @@
 """One task of the crew, carried out by CrewAI. Importing this takes seconds and 240 MB: only the pool's entry may.
 
-One task is one step of the graph, so what an agent finished is stored before the next agent begins. Every task has a
-crew, an agent and a language model object of its own, because CrewAI keeps state in all three.
+One task is one step of the graph, so an agent's result is stored before the next agent starts. Every task has a crew,
+an agent and a language model object of its own, because CrewAI keeps state in all three.
 """
 
 import logging
@@ -29,7 +29,7 @@ logging.getLogger("crewai").setLevel(logging.CRITICAL)
 
 
 class CrewModel(GatewayLLM):
-    """The bound chat model, for an agent of this crew. CrewAI repeats a call that came back empty: it never does."""
+    """The bound chat model, for an agent of this crew. It never returns empty text, for which CrewAI repeats a call."""
 
     def _ask(self, request: ChatRequest) -> tuple[str, list[dict[str, Any]]]:
         text, calls = super()._ask(request)
@@ -37,10 +37,10 @@ class CrewModel(GatewayLLM):
 
 
 class DeskModel(GatewayLLM):
-    """Stands for a model that writes where only an extractive one is bound: `desk` works out the agent's answer.
+    """Stands in for a model that writes when only an extractive one is bound: `desk` works out the agent's answer.
 
-    It reads the evidence that the task's text shows, through the gateway's extractive and embedding models, and answers
-    in the form that the task asks for.
+    It reads the evidence in the task's text, through the gateway's extractive and embedding models, and answers in the
+    form that the task requests.
     """
 
     desk: Desk = Field(exclude=True, repr=False)
@@ -50,9 +50,9 @@ class DeskModel(GatewayLLM):
 
 
 def carry_out(role: Role, instructions: str, material: str, models: JobModels, desk: Desk | None) -> str:
-    """What the agent answers: the bound model's text, or that of `desk`. One model call, no tools, no delegation.
+    """The agent's answer: the bound model's text, or that of `desk`. One model call, no tools, no delegation.
 
-    Raises `CapabilityFailure` as the gateway does, and what ends the job.
+    Raises `CapabilityFailure` as the gateway does, and the exceptions that end the job.
     """
     llm = (
         CrewModel(model=CHAT, models=models, max_output_tokens=_OUTPUT_MAX_TOKENS, cleaned=role.is_shown)

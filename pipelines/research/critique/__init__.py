@@ -1,1 +1,1 @@
-"""Checking a draft: what it claims, whether the sources that it cites say so, and what becomes of the rest."""
+"""Checks a draft: its claims, whether the cited sources support them, and how unsupported ones are handled."""

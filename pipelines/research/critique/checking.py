@@ -1,9 +1,9 @@
-"""Whether the cited sources say what a claim says, as far as that can be told without a model that reads.
+"""Checks whether the cited sources support a claim, as far as that is possible without a model that reads.
 
-In this order: a claim names sources that exist; words in quotation marks stand in them; a claim that stands there word
-for word is *quoted*; every figure and every name of the claim occurs in its sources; it denies what they deny; and a
-sentence of theirs is close to it, by meaning and by words. What passes with a margin is *entailed*; what passes without
-is left open for a model, and without one it counts as unsupported.
+In this order: a claim names sources that exist; words in quotation marks occur in them; a claim that occurs there word
+for word is *quoted*; every figure and every name of the claim occurs in its sources; it negates what they negate; and
+one of their sentences is close to it, by meaning and by words. A claim that passes with a margin is *entailed*; one
+that passes without is left open for a model, and without a model it counts as unsupported.
 """
 
 import re
@@ -27,8 +27,8 @@ FIGURE = "the source does not hold {what}"
 DENIAL = "it denies what the source says, or the other way round"
 FAR = "no sentence of the source is close to it"
 
-# Cosine to the closest sentence, and share of the claim's content words in its neighbourhood: below the first pair a
-# claim is unsupported, above the second it is entailed. Measured on the claims beside the tests of this module.
+# Cosine to the closest sentence, and share of the claim's content words in its neighborhood: below the first pair a
+# claim is unsupported, above the second it is entailed. Measured on the claims next to the tests of this module.
 _LEAST_CLOSE, _LEAST_WORDS = 0.45, 0.25
 _SURELY_CLOSE, _SURELY_WORDS = 0.72, 0.70
 
@@ -80,7 +80,7 @@ def check_claims(claims: Sequence[Claim], texts: Sequence[str], models: Embeds, 
 
 
 def _by_form(claim: Claim, texts: Sequence[str]) -> Finding | None:
-    """What can be said without comparing meanings; None when nothing."""
+    """The finding that needs no comparison of meanings; None when there is none."""
     if not claim.cited:
         return Finding(None, NO_SOURCE)
     if any(not 1 <= number <= len(texts) for number in claim.cited):

@@ -1,17 +1,17 @@
-"""A draft as claims: its sentences, and the sources that each of them cites."""
+"""Parses a draft into claims: its sentences, and the sources that each of them cites."""
 
 import re
 from dataclasses import dataclass
 
 from core.gateway.extraction.sentences import split_sentences
 
-# They meet lines whose blanks are single spaces.
+# They match lines whose blanks are single spaces.
 _MARKERS = r"\[ ?\d+(?: ?[,;] ?\d+)* ?\]"
 _MARKER = re.compile(_MARKERS)
 _AFTER_STOP = re.compile(rf"(?<![.!?])(?P<stop>[.!?]+[\"'\u201d\u2019\u00bb)]*) ?(?P<markers>(?:{_MARKERS} ?)+)")
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|\d{1,2}[.)])\s+")
 _HEADING = re.compile(r"^\s*(?:#{1,6}\s|\*\*[^*]+\*\*:?\s*$)")
-# Stands in a sentence while it is cut: a letter, so that no rule sees a boundary before it.
+# Replaces a marker while sentences are split: a letter, so that no rule sees a boundary before it.
 _HOLD = "\ue000"
 
 
@@ -32,7 +32,7 @@ class Block:
 
 
 def read_draft(text: str) -> list[Block]:
-    """The blocks of a section; headings are dropped, and so are blocks in which nothing is said."""
+    """The blocks of a section; headings and blocks without any claim are dropped."""
     blocks: list[Block] = []
     paragraph: list[str] = []
 
@@ -66,7 +66,7 @@ def write_markers(cited: tuple[int, ...], numbers: dict[int, int] | None = None)
 
 
 def _claims(line: str) -> tuple[Claim, ...]:
-    """Sentences of one line. A marker behind the full stop belongs to the sentence before it."""
+    """Sentences of one line. A marker after the full stop belongs to the sentence before it."""
     moved = _AFTER_STOP.sub(lambda match: f" {match['markers'].strip()}{match['stop']} ", " ".join(line.split()))
     held: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The second look at claims, by a model that reads: one structured call for all that the first look left open."""
+"""The second check of claims, by a model that reads: one structured call for all that the first check left open."""
 
 import json
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ class Judgements(BaseModel):
 def judge(
     models: JobModels, prompts: Prompts, claims: Sequence[Claim], sources: Sequence[Found]
 ) -> list[tuple[bool, str]]:
-    """For each claim whether its sources say it, and else why not. A claim without a verdict is not supported.
+    """For each claim whether its sources support it, or else the reason. A claim without a verdict is not supported.
 
     Raises `core.gateway.errors.GatewayError`.
     """

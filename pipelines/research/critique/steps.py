@@ -1,4 +1,4 @@
-"""The critic: checks the draft, sends back what is unsupported, and removes it when the rounds are used up."""
+"""The critic: checks the draft, sends back unsupported claims, and removes them when the rounds are used up."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ class Critic:
         self._models = models
 
     def check(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
-        """Compare every claim with its sources. What an earlier round decided for the same words stands."""
+        """Compare every claim with its sources. An earlier round's verdict on the same words stays valid."""
         claims = [(part, claim) for part, draft in enumerate(state["drafts"]) for claim in _claims(draft)]
         known = _known(state)
         fresh = [place for place in dict.fromkeys(claims) if _key(*place) not in known]
@@ -41,7 +41,7 @@ class Critic:
         return {"verdicts": [known[_key(*place)] for place in dict.fromkeys(claims)]}
 
     def judge(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
-        """Let the model decide what the check left open. One call."""
+        """Let the model decide the claims that the check left open. One call."""
         models = self._models.for_job(ctx)
         prompts = Prompts(models)
         left = [verdict for verdict in state["verdicts"] if verdict["open"]]
@@ -58,7 +58,7 @@ class Critic:
         return {"verdicts": verdicts, "prompts": {**state["prompts"], **prompts.digests}}
 
     def settle(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
-        """Send back what must change while there are rounds left; remove it when there are none."""
+        """Send back claims that must change while there are rounds left; remove them when there are none."""
         objections = _objections(state)
         refused = sum(len(each) for each in objections.values())
         supported = sum(verdict["support"] is not None for verdict in state["verdicts"])
@@ -95,7 +95,7 @@ def _key(part: int, claim: Claim) -> tuple[int, str, tuple[int, ...]]:
 
 
 def _objections(state: ResearchState) -> dict[str, list[Objection]]:
-    """What the reviewer objected to and still stands, and what no source supports; once a claim."""
+    """The reviewer's objections that still stand, and claims that no source supports; each claim once."""
     found: dict[str, list[Objection]] = {}
     standing = {(verdict["part"], verdict["text"]) for verdict in state["verdicts"]}
     for section, listed in state["review"].items():
@@ -110,7 +110,7 @@ def _objections(state: ResearchState) -> dict[str, list[Objection]]:
 
 
 def _quoted_instead(state: ResearchState, objections: Mapping[str, list[Objection]]) -> tuple[list[str], list[Verdict]]:
-    """The drafts, where the quotes themselves stand in for sections from which nothing is left; and their verdicts."""
+    """The drafts, with quotes in place of sections from which nothing is left; and their verdicts."""
     drafts = list(state["drafts"])
     verdicts: list[Verdict] = []
     for part, order in enumerate(state["order"]):

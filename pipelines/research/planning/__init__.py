@@ -1,1 +1,1 @@
-"""Dividing a question into sub-questions: by its form, by the topics of the evidence, or by a model."""
+"""Divides a question into sub-questions: by its form, by the topics of the evidence, or by a model."""

@@ -1,4 +1,4 @@
-"""The division of a question by a model that writes, as one structured call."""
+"""Divides a question with a model that writes, in one structured call."""
 
 from collections.abc import Sequence
 from typing import Any

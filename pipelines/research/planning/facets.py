@@ -1,6 +1,6 @@
-"""Sub-questions from the topics of what was found: the sections that the best passages stand in.
+"""Sub-questions from the topics of the passages found: the sections of the best ones.
 
-A broad question says little of what belongs to its answer; the headings of the documents that speak of it do.
+A broad question reveals little about the content of its answer; the headings of the documents on it do.
 """
 
 import re
@@ -28,11 +28,11 @@ class Embeds(Protocol):
 
 
 def find_facets(question: str, found: Sequence[Found], models: Embeds, embedding: str, most: int) -> list[Part]:
-    """At most `most` parts for the distinct topics of `found`, which comes best first. One call of the embedder."""
+    """At most `most` parts for the distinct topics of `found`, best passages first. One call of the embedder."""
     labelled = [(label, source) for source in found if (label := _label(source))]
     if most < 1 or not labelled:
         return []
-    # Plain floats: what is compared is a handful.
+    # Plain floats: only a handful of values is compared.
     vectors = models.embed(embedding, [question, *(f"{label}\n{source['text']}" for label, source in labelled)])
     closeness = [float(vectors[row] @ vectors[0]) for row in range(1, len(labelled) + 1)]
     least = max(closeness) - _WITHIN

@@ -1,6 +1,6 @@
 """Divides a question by its own form: several questions, questions joined by "and", listed aspects, comparisons.
 
-What cannot be told by form stays whole: a wrong division costs more than a coarse one.
+A question without a clear form stays whole: a wrong division costs more than a coarse one.
 """
 
 import re
@@ -13,7 +13,7 @@ from pipelines.research.state import Part
 _OPEN = r"(?:what|how|which|when|where|who|whom|whose|why)"
 _CLOSED = r"(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would)"
 _BEFORE = r"(?:(?:in|to|for|at|by|from|on|with|under|until|since|up to)\s+)?"
-# All of them meet questions whose blanks are single spaces, and look so far at most for the end of what they take.
+# All of them match questions whose blanks are single spaces, and look ahead at most to the end of their match.
 _JOINT = re.compile(rf" ?(?:;|,? and(?: also)?|,) (?=(?:{_BEFORE}{_OPEN}|{_CLOSED})\s)", re.IGNORECASE)
 _OPENING = re.compile(rf"^(?:and\s+|also\s+)?(?:{_BEFORE}{_OPEN}|{_CLOSED})\s", re.IGNORECASE)
 _ASKS_OPENLY = re.compile(rf"^{_BEFORE}{_OPEN}\s", re.IGNORECASE)
@@ -48,7 +48,7 @@ def divide(question: str, most: int) -> list[Part]:
 
 
 def _questions(question: str) -> list[str]:
-    """The sentences that ask or tell to do something; each question that "and" joins to another is one of its own."""
+    """The sentences that are questions or instructions; a question that "and" joins to another is one by itself."""
     text = " ".join(question.split())
     sentences = [text[found.start : found.end] for found in split_sentences(text)]
     asking = [sentence for sentence in sentences if sentence.endswith("?")]
@@ -65,7 +65,7 @@ def _questions(question: str) -> list[str]:
 
 
 def _stands_alone(piece: str) -> bool:
-    """Whether a piece is a question of its own: "and is" may join two predicates of one."""
+    """Whether a piece is a complete question: "and is" may join two predicates of one."""
     words = content_words(piece)
     return bool(words) if _ASKS_OPENLY.match(piece) else len(words) > 1
 
@@ -78,7 +78,7 @@ def _divide_one(question: str) -> list[Part]:
     sides = _sides(stem)
     if items:
         subject = " and ".join(sides) if sides else stem
-        # "Compare" is said to the writer; no document says it of what is compared.
+        # "Compare" is addressed to the writer; no document uses it of the things compared.
         return [_aspect(f"{subject}: {item}", f"{subject} {item}" if sides else f"{stem} {item}") for item in items]
     if sides:
         return [_aspect(f"{side}", f"{side}: {_without_sides(stem, sides)}") for side in sides]
@@ -90,7 +90,7 @@ def _divide_one(question: str) -> list[Part]:
 
 
 def compared_sides(question: str) -> list[str]:
-    """What a question compares, in its order; empty for one that compares nothing."""
+    """The things that a question compares, in its order; empty when it compares nothing."""
     for sentence in _questions(question):
         bare = sentence.rstrip("?.! ")
         listing = _LISTING.search(bare)
@@ -123,7 +123,7 @@ def _items(text: str) -> list[str]:
 
 
 def _with_subject(part: Part, first: Part) -> Part:
-    """The part, searched for together with what the first one is about when it speaks of "it"."""
+    """The part, searched for together with the subject of the first one when it refers to it as "it"."""
     if part is first or not _DANGLING.search(part["question"]):
         return part
     return {**part, "query": f"{part['query']} ({first['question'].rstrip('?')})"}

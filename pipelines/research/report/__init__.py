@@ -1,1 +1,1 @@
-"""The report: put together from what passed the check, as Markdown and as PDF."""
+"""The report: composed of the claims that passed the check, as Markdown and as PDF."""

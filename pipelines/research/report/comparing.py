@@ -1,4 +1,4 @@
-"""A question that compares, as a table: an aspect a row, what is compared as columns."""
+"""The answer to a comparing question as a table: one row per aspect, one column per thing compared."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _NOTHING = "not found"
 
 
 def compared(question: str, sections: Sequence[Section]) -> Grid | None:
-    """The first claim of each section for each side; None where nothing is compared, or nothing was found for it."""
+    """The first claim of each section for each side; None when nothing is compared, or nothing was found for it."""
     sides = compared_sides(question)
     if not sides:
         return None
@@ -28,12 +28,12 @@ def compared(question: str, sections: Sequence[Section]) -> Grid | None:
 
 
 def shown(claim: Claim) -> str:
-    """What a reader is shown of a claim: a row of a table with its heads, anything else as it is."""
+    """A claim as a reader sees it: a row of a table with its heads, anything else unchanged."""
     return claim.reading or claim.text
 
 
 def _marks(sides: Sequence[str]) -> list[frozenset[str]]:
-    """By which words each side is known. Of "standard and express delivery", "delivery" belongs to both."""
+    """The words by which each side is recognized. Of "standard and express delivery", "delivery" belongs to both."""
     words = [content_words(side) for side in sides]
     least = min(map(len, words))
     longest = max(words, key=len)
@@ -42,7 +42,7 @@ def _marks(sides: Sequence[str]) -> list[frozenset[str]]:
 
 
 def _first(section: Section, words: frozenset[str], marks: Sequence[frozenset[str]]) -> Claim | None:
-    """The first claim that speaks of this side: best of it alone."""
+    """The first claim about this side, preferably about no other."""
     others = frozenset().union(*(each for each in marks if each != words))
     speaking = [claim for claim in section.claims if words & set(content_words(shown(claim)))]
     alone = [claim for claim in speaking if not others & set(content_words(shown(claim)))]

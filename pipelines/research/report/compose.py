@@ -1,4 +1,4 @@
-"""From the graph's state to the report: sections of supported claims, sources renumbered in order of appearance."""
+"""Composes the report from the graph's state: sections of supported claims, sources renumbered by appearance."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ class Piece:
 class Body:
     """The report without its figures.
 
-    Sections that answer come before those that may help. `laid_out` runs beside `sections`: rows of one table stand in
-    one `Grid`.
+    Sections that answer come before those that may help. `laid_out` is parallel to `sections`: rows of one table stand
+    in one `Grid`.
     """
 
     plan: list[SubQuestion]
@@ -56,12 +56,12 @@ class Body:
 
 
 def compose(state: ResearchState) -> Body:
-    """Everything that the report says, with the final numbers of its sources."""
+    """The whole report, with the final numbers of its sources."""
     numbers: dict[int, int] = {}
     sections: list[Section] = []
     laid_out: list[list[Piece | Grid]] = []
     answered: set[int] = set()
-    # What answers comes first; then what may help.
+    # Sections that answer come first; then those that may help.
     for part, asked in sorted(enumerate(state["plan"]), key=lambda each: not _is_certain(each[1])):
         found = _pieces(state, part, numbers)
         if found:
@@ -89,7 +89,7 @@ def compose(state: ResearchState) -> Body:
 
 
 def _is_certain(part: Part) -> bool:
-    # Topics are no questions, and what bears on them is all that is asked for.
+    # Topics are no questions: passages about them are all that is requested.
     return part["origin"] in {"facet", "aspect"} or part.get("certain", True)
 
 
@@ -145,12 +145,12 @@ def _laid_out(pieces: Sequence[Piece], sources: Sequence[Found], numbers: Mappin
 def _unanswered(state: ResearchState, answered: set[int]) -> list[Unanswered]:
     missing = []
     for part, asked in enumerate(state["plan"]):
-        # A topic of the evidence was not asked for: that it adds nothing is no gap, unless all that was asked is one.
+        # A topic of the evidence was not requested: without claims it is no gap, unless nothing was answered.
         if part in answered or (asked["origin"] == "facet" and answered):
             continue
         reason, detail = _why(state, part)
         missing.append(Unanswered(question=asked["question"], reason=reason, detail=detail))
-    # Answered from what was found, and still not searched for everywhere.
+    # Answered from the passages found, although not everything could be searched.
     for part in sorted(answered):
         failed = _failures(state, part)
         if failed:
@@ -188,5 +188,5 @@ def _source(number: int, found: Found) -> Source:
 
 
 def searches_of(state: ResearchState) -> list[SearchDone]:
-    """All searches, in the order in which they were made."""
+    """All searches, in the order in which they ran."""
     return [SearchDone.model_validate(search) for search in state["searches"]]

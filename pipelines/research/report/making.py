@@ -1,4 +1,4 @@
-"""How a report was made: the figures at its end."""
+"""The figures at the end of a report: how it was made."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from pipelines.research.state import ResearchState
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """Counts, the model, and what it cost."""
+    """Counts, the model, and the cost."""
 
     sub_questions: int
     searches: int

@@ -1,4 +1,4 @@
-"""The report as Markdown. What comes from documents, the web or a model is escaped: it can be text and nothing else."""
+"""The report as Markdown. Content of documents, the web or a model is escaped: it can only be text."""
 
 import re
 from collections.abc import Sequence
@@ -45,13 +45,13 @@ def blocks_of(question: str, body: Body, making: Making) -> list[str]:
 
 
 def nothing_of(body: Body) -> str:
-    """What a report says that answers nothing."""
+    """The text of a report in which nothing answers the question."""
     said = "Nothing of this question could be answered from the sources that were searched."
     return f"{said} These passages may help." if body.sections else said
 
 
 def heading_of(section: Section) -> str:
-    """The heading; of a section that does not answer its sub-question, with what it is good for."""
+    """The heading; for a section that does not answer its sub-question, with a note on how it may help."""
     return section.heading if section.certain else f"What may help: {section.heading}"
 
 
@@ -64,7 +64,7 @@ def escape(text: str) -> str:
 
 
 def place_of(source: Source) -> str:
-    """Where in its document a source stands, or its address."""
+    """The location of a source in its document, or its address."""
     if source.url is not None:
         return source.url
     parts = [f"page {source.page}" if source.page is not None else "", source.section or ""]
@@ -120,7 +120,7 @@ def _table(sources: Sequence[Source]) -> str:
 
 
 def _where(source: Source) -> str:
-    """A place as text; an address as a link, if it holds nothing but what addresses do."""
+    """A location as text; an address as a link, if it holds only characters of addresses."""
     is_link = source.url is not None and _ADDRESS.fullmatch(source.url)
     return f"<{source.url}>" if is_link else escape(place_of(source))
 

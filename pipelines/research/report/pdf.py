@@ -1,6 +1,6 @@
 """The report as PDF: A4, Fira Sans from a package, so that Latin, Greek and Cyrillic print on any machine.
 
-The font has no Arabic, Hebrew or East Asian letters; those show as boxes, and are whole in the Markdown.
+The font has no Arabic, Hebrew or East Asian letters; those show as boxes, and are intact in the Markdown.
 """
 
 import logging
@@ -25,7 +25,7 @@ _LINE_MM = 5.6
 # Of the width of a table: the column of the numbers of its sources.
 _MARKERS_SHARE = 8
 
-# fontTools tells of every table that it leaves out.
+# fontTools logs every table that it leaves out.
 logging.getLogger("fontTools").setLevel(logging.ERROR)
 logging.getLogger("fpdf").setLevel(logging.ERROR)
 
@@ -41,7 +41,7 @@ class _Page(FPDF):
 def render_pdf(question: str, body: Body, making: Making) -> bytes:
     """The report as one PDF file."""
     page = _Page(format="A4")
-    # Every report's file names its own time, and nothing of the machine.
+    # Every report's file holds its own time, and no data of the machine.
     page.set_creation_date(making.figures.at)
     page.set_title(" ".join(question.split()))
     page.set_producer("Waybill")

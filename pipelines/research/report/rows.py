@@ -1,4 +1,4 @@
-"""Claims that are rows of tables: with the heads of their columns, and together as the tables that they come from."""
+"""Claims that are rows of tables: with the heads of their columns, and joined to the tables that they come from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ _QUOTES = '\u201c\u201d"'
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table: what its columns are called, and rows with the numbers of the sources that they stand in."""
+    """A table: the names of its columns, and rows with the numbers of their sources."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]
 
 
 def row_of(quote: str, source: str) -> Row | None:
-    """The row of a table in `source` that `quote` is, word for word; None for anything else, and for a lone line."""
+    """The row of a table in `source` that `quote` is, word for word; None for anything else, and for a single line."""
     wanted = " ".join(quote.strip(_QUOTES).split())
     if "|" not in wanted and "\t" not in quote:
         return None
@@ -31,7 +31,7 @@ def row_of(quote: str, source: str) -> Row | None:
 
 
 def reading_of(row: Row) -> str:
-    """The row as a person would say it: ``Label \u2013 Head: cell; Head: cell``."""
+    """The row in words: ``Label \u2013 Head: cell; Head: cell``."""
     return row.reading(row.columns())
 
 

@@ -1,1 +1,1 @@
-"""Web search through a service that the operator chose; off without one. Only results' excerpts are read, no pages."""
+"""Web search through a service chosen by the operator; off without one. Only results' excerpts are read, no pages."""

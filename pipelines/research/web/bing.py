@@ -1,7 +1,7 @@
 """The Bing Web Search API, version 7.
 
-Microsoft retired its public service in August 2025; the format lives on in gateways and services that are compatible
-with it, so the operator names the address.
+Microsoft retired its public service in August 2025; compatible gateways and services still use the format, so the
+operator names the address.
 """
 
 from pipelines.research.web.search import WebClient, WebHit, WebSearchFailed, read_hit

@@ -1,4 +1,4 @@
-"""The web search service that the settings name."""
+"""Opens the web search service that the settings name."""
 
 import ssl
 
@@ -12,7 +12,7 @@ _TAVILY = "https://api.tavily.com"
 
 
 def open_web_search(settings: Settings, *, verify: ssl.SSLContext | bool = True) -> WebSearch | None:
-    """The service, or None where web search is off. Raises ValueError when its settings do not fit together.
+    """The service, or None when web search is off. Raises ValueError when its settings do not fit together.
 
     `verify` is how its certificate is checked.
     """

@@ -1,4 +1,4 @@
-"""What a web search service is to this capability, and how all of them are asked: https, bounded, no redirects."""
+"""The interface of web search services, and their HTTP client: https, bounded, no redirects."""
 
 import html
 import re
@@ -25,7 +25,7 @@ _TAG = re.compile(r"<[^<>]{0,500}>")
 
 @dataclass(frozen=True, slots=True)
 class WebHit:
-    """One result: outside content, which nobody here has vouched for. `text` is the service's excerpt of the page."""
+    """One result: unverified outside content. `text` is the service's excerpt of the page."""
 
     title: str
     url: str
@@ -45,7 +45,7 @@ class WebSearch(Protocol):
 
 
 class WebSearchFailed(CapabilityFailure):
-    """The service gave no usable answer; a report goes on without it and says so."""
+    """The service gave no usable answer; a report continues without it and states that."""
 
     default_code = "web_search_failed"
 
@@ -119,6 +119,6 @@ def _read(response: httpx.Response) -> bytes:
 
 
 def _plain(value: object) -> str:
-    """Text without markup: services mark the words that they found."""
+    """Text without markup: services highlight the matching words."""
     text = html.unescape(_TAG.sub("", value)) if isinstance(value, str) else ""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())

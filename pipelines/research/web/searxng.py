@@ -1,4 +1,4 @@
-"""SearXNG, the metasearch engine that one hosts oneself.
+"""SearXNG, the self-hosted metasearch engine.
 
 Its JSON format has to be allowed in the instance's ``settings.yml``
 (https://docs.searxng.org/dev/search_api.html).

@@ -1,4 +1,4 @@
-"""Other readers of the same files. A peer that is not installed is missing by name, and nothing else."""
+"""Other readers of the same files. A peer that is not installed is reported by name."""
 
 import importlib.util
 import io
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Another library that reads files of one kind. `module` is what has to be installed."""
+    """Another library that reads files of one kind. `module` has to be installed."""
 
     name: str
     module: str
@@ -18,7 +18,7 @@ class Peer:
 
     @property
     def is_installed(self) -> bool:
-        """Whether it can be asked here."""
+        """Whether it is installed here."""
         return importlib.util.find_spec(self.module) is not None
 
 
@@ -56,7 +56,7 @@ PEERS = (
 
 
 def read_with(peer: Peer, data: bytes) -> str | None:
-    """What the peer reads; None when it fails."""
+    """The text that the peer reads; None when it fails."""
     logging.disable(logging.WARNING)
     try:
         return peer.read(data)

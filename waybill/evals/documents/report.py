@@ -1,4 +1,4 @@
-"""Our readers beside others on the same files."""
+"""Compares our readers with others on the same files."""
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping
@@ -21,8 +21,8 @@ OURS = "waybill"
 class FileResult:
     """One file. `scores` are by reader and empty without a reference; `refused` is our reader's code, if it refused.
 
-    `reference` says what the words are compared with: `given`, or `peers` when the peers had to agree on one. `named`
-    is our reader's score with the heads and page numbers that it names once instead of repeating them.
+    `reference` is the origin of the compared words: `given`, or `peers` when the peers had to agree on one. `named` is
+    our reader's score with the heads and page numbers that it names once instead of repeating them.
     """
 
     name: str
@@ -39,7 +39,7 @@ class FileResult:
 
     @property
     def is_silently_empty(self) -> bool:
-        """Whether our reader took the file for read without finding a word of its reference."""
+        """Whether our reader accepted the file without finding a word of its reference."""
         ours = self.scores[OURS]
         return self.refused is None and bool(ours.reference) and not ours.found
 
@@ -59,7 +59,7 @@ class Report:
 
     @property
     def as_good_share(self) -> float | None:
-        """On what share of those files our reader found as many of the words as the best peer; None without any."""
+        """The share of those files where our reader found as many of the words as the best peer; None without any."""
         return self._as_good(lambda each: each.scores[OURS])
 
     @property
@@ -80,7 +80,7 @@ class Report:
 
     @property
     def silently_empty(self) -> list[str]:
-        """The files that our reader took for read without finding a word of their reference."""
+        """The files that our reader accepted without finding a word of their reference."""
         return [each.name for each in self.files if each.is_silently_empty]
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How much of a reference's words a reading holds, and how much it invents."""
+"""Measures how many of a reference's words a reading holds, and how many it invents."""
 
 import html
 import re
@@ -13,11 +13,11 @@ from pipelines.knowledge.documents.document import LeftOut
 _WORD = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]|[^\W_]+")
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 _HYPHENATED = re.compile(r"([^\W\d_])[-\u00ad]\n\s*([^\W\d_])")
-# What Markdown says beside the words of its document.
+# Markdown syntax besides the words of its document.
 _COMMENT = re.compile(r"<!--[^<>]*-->")
 _TARGET = re.compile(r"\]\([^()\s]*\)")
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
-# What pdfminer.six and pdfplumber, which is built on it, write for a glyph whose character they do not know.
+# The output of pdfminer.six and pdfplumber, which is built on it, for a glyph whose character they do not know.
 _NO_CHARACTER = re.compile(r"\(cid:\d+\)")
 _NUMBER = re.compile(r"\d+")
 _ESCAPE = re.compile(r"\\([^\w\s])")
@@ -45,7 +45,7 @@ class Score:
 
 
 def words_in(text: str) -> Words:
-    """The words of a text, in lower case and one Unicode form; a word that was divided at a line's end is one."""
+    """The words of a text, in lower case and one Unicode form; a word divided at a line's end is one."""
     known = _NO_CHARACTER.sub(" ", unicodedata.normalize("NFKC", text).replace("\r\n", "\n"))
     joined = _HYPHENATED.sub(r"\1\2", known)
     return Counter(_WORD.findall(_UNSPACED.sub(r" \g<0> ", joined.casefold())))

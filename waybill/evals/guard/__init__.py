@@ -1,1 +1,1 @@
-"""What the guard's recognizers find, and find wrongly, in labeled texts."""
+"""Measures what the guard's recognizers find, and find wrongly, in labeled texts."""

@@ -1,4 +1,4 @@
-"""Presidio as it comes, to compare with."""
+"""Presidio with its defaults, as the baseline."""
 
 from collections.abc import Callable, Sequence
 

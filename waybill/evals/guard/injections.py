@@ -14,7 +14,7 @@ _BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A text, whether it is an attack, and the set and theme that it is of."""
+    """A text, whether it is an attack, and its set and theme."""
 
     text: str
     is_attack: bool
@@ -32,7 +32,7 @@ class Scored:
     size_bytes: int
 
     def share(self, threshold: float = THRESHOLD) -> float:
-        """How much of it counts as an attack."""
+        """The share that counts as an attack."""
         return sum(score >= threshold for score in self.scores) / max(len(self.scores), 1)
 
 
@@ -50,7 +50,7 @@ def read_samples(path: Path, source: str) -> list[Sample]:
 def score(
     name: str, samples: Sequence[Sample], detector: InjectionDetector, done: Callable[[int], None] | None = None
 ) -> Scored:
-    """The scores of a set, which is not empty. `done` gets the number of texts after each part of them."""
+    """The scores of a set, which is not empty. `done` receives the number of texts after each part of them."""
     begun = time.process_time()
     scores: list[float] = []
     for start in range(0, len(samples), _BATCH):

@@ -1,8 +1,8 @@
-"""Reading texts with labeled personal data, in either of two forms, which one file may mix.
+"""Reads texts with labeled personal data, in either of two forms, which one file may mix.
 
 * A generated sample of Microsoft's presidio-research: ``full_text``, and ``spans`` of ``entity_type``,
   ``start_position`` and ``end_position``, in characters. Types are Presidio's, or kinds of our own in any case.
-* A ``text`` in which each value stands as ``⟦kind|value⟧``, with kinds of our own.
+* A ``text`` in which each value is written as ``⟦kind|value⟧``, with kinds of our own.
 
 A file that ends in ``.json`` is an array of them, one in ``.jsonl`` has one on each line.
 """
@@ -37,14 +37,14 @@ KINDS_OF_PRESIDIO: Mapping[str, str] = {
     "US_PASSPORT": "national_id",
 }
 _KINDS = frozenset(EntityKind) - {EntityKind.INJECTION}
-# Presidio has one type for all dates; those of a birth have one of these words before them.
+# Presidio has one type for all dates; dates of birth have one of these words before them.
 _DATE_OF_BIRTH_WORDS = ("birth", "born")
 _WORDS_BEFORE_LENGTH = 30
 
 
 @dataclass(frozen=True, slots=True)
 class LabeledTexts:
-    """The texts of a file. `left_out` counts the labels that are of no kind of ours, by their type."""
+    """The texts of a file. `left_out` counts the labels of kinds that we do not have, by their type."""
 
     examples: list[Example]
     left_out: Mapping[str, int]
@@ -94,7 +94,7 @@ def _label(row: Row, text: str, span: Any) -> tuple[str, int, int]:
 
 
 def _unmarked(row: Row, marked: str) -> tuple[str, list[tuple[str, int, int]]]:
-    """The text without marks, and the kind and place of what was marked."""
+    """The text without marks, and the kind and position of each marked value."""
     text, *pieces = marked.split("⟦")
     labels = []
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""Measure the guard's recognizers on the labeled texts of a folder."""
+"""Measures the guard's recognizers on the labeled texts of a folder."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from waybill.evals.guard.injections import THRESHOLDS, Sample, Scored, read_samp
 from waybill.evals.guard.labels import LabeledTexts, read_labeled
 from waybill.evals.guard.scores import Score, score_of
 
-# What is at work, how many texts are done, and of how many.
+# The current task, how many texts are done, and of how many.
 Progress = Callable[[str, int, int], None]
 Find = Callable[[Sequence[str]], list[list[Finding]]]
 _BATCH = 64
@@ -22,7 +22,7 @@ _KILOBYTES_MIN = 1e-9  # where all texts are empty
 
 @dataclass(frozen=True, slots=True)
 class PersonalFigures:
-    """What was found in a file. `left_out` counts the labels that are of no kind of ours, by their type."""
+    """The findings in a file. `left_out` counts the labels of kinds that we do not have, by their type."""
 
     file: str
     texts: int
@@ -70,7 +70,7 @@ class InjectionFigures:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was measured, file by file. Times are of the processor."""
+    """The measurements, file by file. Times are processor time."""
 
     data: str
     personal: tuple[PersonalFigures, ...]
@@ -88,10 +88,10 @@ class Report:
 
 
 def run_guard_eval(data: Path, *, with_baseline: bool = False, progress: Progress | None = None) -> Report:
-    """Read all of folder `data`, then look through its texts and compare.
+    """Read all of folder `data`, then run the recognizers on its texts and compare.
 
     Personal data is in ``personal.json``, ``personal.jsonl`` and the files of ``pii``, injections are in
-    ``injection.jsonl`` and the files of ``injection``. The recognizers are loaded for what there is. Raises
+    ``injection.jsonl`` and the files of ``injection``. Only the recognizers for the present files are loaded. Raises
     `waybill.evals.files.UnreadableData`.
     """
     notify = progress or _silently
@@ -126,7 +126,7 @@ def _injection_files(data: Path) -> list[Path]:
 
 
 def _personal(labeled: Mapping[str, LabeledTexts], with_baseline: bool, notify: Progress) -> Iterator[PersonalFigures]:
-    # A language model and its libraries stand behind both.
+    # Both import a language model and its libraries.
     from core.guard.personal.recognition import PersonalDataRecognizer
     from waybill.evals.guard.baseline import baseline
 
@@ -175,4 +175,4 @@ def _scored(
 
 
 def _silently(_what: str, _done: int, _total: int) -> None:
-    """Without a report."""
+    """Report nothing."""

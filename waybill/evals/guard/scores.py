@@ -1,4 +1,4 @@
-"""What findings are worth beside labels: recall, precision and F2 by kind, and what is found where nothing is labeled.
+"""Scores findings against labels: recall, precision and F2 by kind, and findings where nothing is labeled.
 
 F2 counts recall twice. Places and organizations identify a person only indirectly: they count where the data labels
 them, and never among the characters covered or the findings in texts without a label.
@@ -44,7 +44,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What one recognizer got on one set.
+    """The score of one recognizer on one set.
 
     `covered` is the share of the characters of direct identifiers that are in findings of any kind; `clean_findings`
     are those in the `clean_texts` texts without a label, as kind and value.
@@ -75,7 +75,7 @@ class Score:
 
 
 def score_of(examples: Sequence[Example], found: Sequence[Sequence[Finding]]) -> Score:
-    """What `found`, the findings of each text, is worth on `examples`."""
+    """The score of `found`, the findings of each text, on `examples`."""
     believed = [[each for each in findings if each.score >= DEFAULT_THRESHOLD] for findings in found]
     pairs = list(zip(examples, believed, strict=True))
     return Score(

@@ -1,8 +1,8 @@
 """Texts with labeled spans, and which findings match them.
 
 A span is found when at least half of its characters are in findings of its kind, and a finding is right when at least
-half of its characters are in spans of its kind. What counts as one kind: a postcode is a part of an address, and of an
-address the city may be labeled as a location.
+half of its characters are in spans of its kind. Related kinds count as one: a postcode is a part of an address, and the
+city of an address may be labeled as a location.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text with what is in it. `group` is what the data set calls texts of one origin."""
+    """A text with its labeled spans. `group` is the data set's name for texts of one origin."""
 
     text: str
     spans: tuple[Span, ...]

@@ -1,4 +1,4 @@
-"""The figures for people."""
+"""The figures as tables for people."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -10,7 +10,7 @@ from waybill.evals.guard.scores import Counts, Score
 
 
 def tables_of(report: Report, thresholds: Sequence[float]) -> list[Table | str]:
-    """All of a report."""
+    """All tables of a report."""
     shown: list[Table | str] = []
     for each in report.personal:
         shown += _personal(each)
@@ -39,7 +39,7 @@ def kinds_table(scores: Mapping[str, Score]) -> Table:
 
 
 def summary(score: Score) -> str:
-    """What of a score is not by kind."""
+    """The parts of a score that are not by kind."""
     return (
         f"characters of direct identifiers covered: {score.covered:.3f}; "
         f"findings in {score.clean_texts} texts without a label of these kinds: {len(score.clean_findings)}"
@@ -49,7 +49,7 @@ def summary(score: Score) -> str:
 def thresholds_table(
     title: str, scored: Sequence[Scored], thresholds: Sequence[float], mark: Callable[[Scored], str] = lambda _: ""
 ) -> Table:
-    """A line for each set, and for all of several: how much of it counts as an attack from each threshold on."""
+    """A line for each set, and for all of several: the share that counts as an attack from each threshold on."""
     table = Table("set", "texts", *(f"{each:.1f}" for each in thresholds), title=title, title_justify="left")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -61,7 +61,7 @@ def thresholds_table(
 
 
 def cost(scored: Sequence[Scored]) -> str:
-    """What scoring took."""
+    """The processor time of scoring."""
     total = together(scored)
     return f"{ms_per_kb(total):.2f} ms of processor time per KB, {total.size_bytes / 1024:.0f} KB"
 
