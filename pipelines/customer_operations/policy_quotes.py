@@ -12,7 +12,8 @@ from pipelines._kit.bases import open_base
 from pipelines.customer_operations.schemas import PolicyQuote
 
 _PASSAGES = 6
-_QUOTES_MAX = 3
+# Three rows of a table, each with its heads.
+_QUOTES_MAX = 6
 
 
 def quote_policy(
@@ -24,7 +25,7 @@ def quote_policy(
     *,
     seeks_evidence: bool = True,
 ) -> list[dict[str, Any]]:
-    """Up to three sentences of the base that bear on `question`, as plain `PolicyQuote`s; none when none do.
+    """Up to six sentences and rows of the base related to `question`, as plain `PolicyQuote`s, or none.
 
     Without `seeks_evidence` it returns only sentences that answer the question.
 
