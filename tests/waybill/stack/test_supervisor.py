@@ -271,7 +271,7 @@ def test_an_unusable_redis_is_refused_at_the_start(tmp_path: Path, database_url:
         with supervising(tmp_path / "home", "sleeper", **environment) as supervisor:
             supervisor.ends_with(3)
             [error] = [notice["text"] for notice in supervisor.notices() if notice["kind"] == "error"]
-            assert "open cluster of 2 shards" in error
+            assert "cluster of 2 shards" in error
             assert not supervisor.heard("starting", "sleeper")
 
 
