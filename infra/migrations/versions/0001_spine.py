@@ -1,4 +1,4 @@
-"""The baseline: roles, partitions, tenants and keys, jobs with their events and checkpoints."""
+"""The spine: roles, partitions, tenants and keys, jobs with their events and checkpoints."""
 
 from alembic import op
 
@@ -19,7 +19,7 @@ GRANT waybill_app, waybill_system TO CURRENT_USER;
 GRANT USAGE ON SCHEMA public TO waybill_app, waybill_system;
 """
 
-# A UUIDv7 starts with 48 bits of Unix milliseconds (RFC 9562, section 5.7), so a month is a range of keys.
+# A UUIDv7 begins with 48 bits of Unix milliseconds (RFC 9562, section 5.7), so a month is a range of keys.
 _PARTITIONS = """
 CREATE TABLE partitioned_tables (name text PRIMARY KEY);
 
@@ -244,7 +244,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove everything except the roles, which other databases of the server may share."""
+    """Remove everything but the roles, which other databases of the server may share."""
     for table in (*reversed(_TENANT_TABLES), "organizations", "partitioned_tables"):
         op.execute(f"DROP TABLE {table} CASCADE")
     op.execute("DROP FUNCTION jobs_guard_transition, ensure_partitions, uuid7_floor, typeid")

@@ -81,8 +81,8 @@ CREATE TABLE knowledge_terms (
 );
 """
 
-# Row-level security prevents the use of an index for `@@`, which is not leakproof: in the application's role, a
-# lexical search would read every chunk of the base. The function runs as the owner and applies the same filter itself.
+# Row-level security keeps an index from being used for `@@`, which is not leakproof: as the application's role a
+# lexical search would read every chunk of the base. The function runs as the owner and puts the same fence up itself.
 _FUNCTIONS = """
 CREATE FUNCTION knowledge_term(lexeme text) RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT (('x' || left(md5(lexeme), 8))::bit(32)::bigint & 536870911)::int + 1

@@ -32,7 +32,7 @@ _FUNCTIONS = (
 
 
 def upgrade() -> None:
-    """Create the tables, and the only functions that move money."""
+    """Create the tables and the functions through which alone money moves."""
     op.execute(_SQL.read_text(encoding="utf-8"))
     for table in _TABLES:
         fence_tenant(table)

@@ -1,4 +1,4 @@
-"""The price list: dated prices, never edited in place."""
+"""The price book: dated prices, never edited in place."""
 
 from alembic import op
 
@@ -28,7 +28,7 @@ CREATE UNIQUE INDEX prices_model_unit ON prices
   (provider, model, unit, organization_id, valid_from, recorded_at, above_input_tokens) NULLS NOT DISTINCT;
 """
 
-# Rows account for money already spent, so no one changes them, not even the owner of the table.
+# Rows answer for money already spent, so nobody changes them, not even the owner of the table.
 _IMMUTABLE = """
 CREATE FUNCTION prices_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -40,7 +40,7 @@ REVOKE UPDATE, DELETE ON prices FROM waybill_app, waybill_system;
 CREATE POLICY everybody ON prices FOR SELECT TO waybill_app USING (organization_id IS NULL);
 """
 
-# The embedded models run on the operator's own machines and cost nothing.
+# The embedded models run on the operator's own machines and are billed by nobody.
 _BUILT_IN = """
 INSERT INTO prices (provider, model, unit, usd_per_unit, valid_from, source)
 SELECT 'local', '*', unit, 0, '1970-01-01Z', 'built-in'
@@ -50,7 +50,7 @@ FROM unnest(ARRAY['input_tokens', 'cached_input_tokens', 'cache_write_tokens', '
 
 
 def upgrade() -> None:
-    """Create the table, make it append-only, and add the free prices. The units repeat `core.ledger.records`."""
+    """Create the table, close it to changes, and price what costs nothing. The units repeat `core.ledger.records`."""
     op.execute(_PRICES)
     fence_tenant("prices")
     op.execute(_IMMUTABLE)

@@ -1,4 +1,4 @@
-"""Audit: the inbox that every domain writes to in its own transaction, and the sealed records."""
+"""Audit: the inbox that every domain writes to in its own transaction, and the sealed record."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ CREATE TABLE audit_inbox (
 """
 
 # Partitioned on the key of the seal, not of the record: a partition holds whole seals, so that dropping one leaves no
-# partial tree behind.
+# half of a tree behind.
 _SEALED = """
 CREATE TABLE audit_records (
   organization_id uuid NOT NULL,

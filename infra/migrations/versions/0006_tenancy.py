@@ -31,7 +31,7 @@ CREATE TABLE members (
 );
 """
 
-# Foreign keys are checked without row-level security: only one that names the organization keeps a key of one tenant
+# Foreign keys are checked without row-level security: only one that names the organisation keeps a key of one tenant
 # out of another's project.
 _KEYS = """
 ALTER TABLE api_keys

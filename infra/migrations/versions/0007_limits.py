@@ -1,4 +1,4 @@
-"""Rates, quotas and concurrency per key, project and organization."""
+"""Rates, quotas and concurrency per key, project and organisation."""
 
 from pathlib import Path
 
@@ -28,13 +28,13 @@ _IN_FLIGHT = "WHERE state = 'running' OR (state = 'queued' AND dispatched_at IS 
 
 
 def upgrade() -> None:
-    """Create the tables, and the only functions that count usage."""
+    """Create the tables and the functions through which alone usage is counted."""
     op.execute(_SQL.read_text(encoding="utf-8"))
     fence_tenant("limits")
     fence_tenant("quota_usage")
     op.execute("REVOKE INSERT, UPDATE, DELETE ON quota_usage FROM waybill_app")
     op.execute("REVOKE INSERT, UPDATE ON quota_usage FROM waybill_system")
-    # Concurrency is counted by organization and key too; the index must include them, or each count reads the table.
+    # Concurrency is counted by organisation and key too; the index must hold them, or each count visits the table.
     op.execute("DROP INDEX jobs_in_flight")
     op.execute(f"CREATE INDEX jobs_in_flight ON jobs (pool, project_id, organization_id, key_id) {_IN_FLIGHT}")
 

@@ -1,4 +1,4 @@
-"""Retention periods by kind of data, per project."""
+"""How long each kind of data is kept, per project."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _SQL = Path(__file__).parents[1] / "sql" / "retention.sql"
 
 
 def upgrade() -> None:
-    """Create the policies, the carry-over tables, and the functions that drop partitions."""
+    """Create the policies, what is carried over, and the functions that drop partitions."""
     op.execute(_SQL.read_text(encoding="utf-8"))
     fence_tenant("retention_policies")
     fence_tenant("ledger_carried")

@@ -15,7 +15,7 @@ _SQL = Path(__file__).parents[1] / "sql" / "registry.sql"
 _TABLES = ("models", "model_versions", "model_stages", "model_stage_changes", "model_aliases", "prompts")
 _IMMUTABLE = ("model_versions", "model_stage_changes", "prompts")
 
-# The embedded models are shared. The digests are those that `core.registry.digests` computes for these rows.
+# The embedded models are everybody's. The digests are those that `core.registry.digests` gives to what stands here.
 _BUILT_IN = """
 WITH given (name, description, context_window, abilities, provider_model, digest) AS (VALUES
   ('local/extractive', 'Quotes documents word for word; needs no key and invents nothing.', NULL::bigint,
@@ -49,14 +49,14 @@ FROM model, (VALUES ('embedding'), ('local/all-MiniLM-L6-v2-int8')) AS known (al
 
 
 def upgrade() -> None:
-    """Create the tables, protect immutable columns against changes, and add the embedded models."""
+    """Create the tables, close what is immutable to changes, and enter the embedded models."""
     op.execute(_SQL.read_text(encoding="utf-8"))
     for table in _TABLES:
         fence_tenant(table)
         op.execute(f"CREATE POLICY everybody ON {table} FOR SELECT TO waybill_app USING (organization_id IS NULL)")
     for table in _IMMUTABLE:
         op.execute(f"REVOKE UPDATE, DELETE ON {table} FROM waybill_app, waybill_system")
-    # The right to update a column includes locking the row: that is how changes of one model wait for each other.
+    # Who may update a column may lock the row: that is how changes of one model wait for each other.
     op.execute("REVOKE UPDATE, DELETE ON models FROM waybill_app, waybill_system")
     op.execute("GRANT UPDATE (description) ON models TO waybill_app, waybill_system")
     op.execute("REVOKE DELETE ON model_stages FROM waybill_app, waybill_system")

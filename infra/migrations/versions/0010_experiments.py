@@ -1,4 +1,4 @@
-"""Experiments, their arms and exposures, and ratings of results."""
+"""Experiments, their arms and exposures; what people thought of results."""
 
 from pathlib import Path
 
@@ -16,14 +16,14 @@ _TABLES = ("experiments", "experiment_arms", "experiment_allocations", "experime
 
 
 def upgrade() -> None:
-    """Create the tables. The plan made before there were data, and the exposures, are never rewritten."""
+    """Create the tables. What was promised before there were data, and who was exposed, is never rewritten."""
     op.execute(_SQL.read_text(encoding="utf-8"))
     for table in _TABLES:
         fence_tenant(table)
     op.execute("REVOKE UPDATE ON experiment_allocations, experiment_exposures FROM waybill_app, waybill_system")
     op.execute("REVOKE DELETE ON experiments, experiment_arms, experiment_allocations FROM waybill_app, waybill_system")
     op.execute("REVOKE DELETE ON experiment_exposures FROM waybill_app")
-    # The weights of arms change until the experiment ends; the version of an arm never does.
+    # The weights of arms change until the experiment ends; which version an arm is never does.
     op.execute("REVOKE UPDATE ON experiment_arms FROM waybill_app, waybill_system")
     op.execute("GRANT UPDATE (weight) ON experiment_arms TO waybill_app, waybill_system")
 

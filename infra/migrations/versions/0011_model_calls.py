@@ -1,4 +1,4 @@
-"""An audit record for every settled model call, however it was settled."""
+"""Every model call that is settled leaves an audit record, whoever settled it."""
 
 from alembic import op
 
@@ -7,8 +7,8 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-# A trigger, because calls are settled in two places, the worker's statement and the sweep's loop, and a third could
-# be added: code that moves money must not be able to omit its record.
+# A trigger, because calls are settled from two places, the worker's statement and the sweep's loop, and a third could
+# be added: what moves money must not be able to forget its record.
 _RECORD = """
 CREATE FUNCTION ledger_entries_audited() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -28,11 +28,11 @@ CREATE TRIGGER ledger_entries_audited AFTER INSERT ON ledger_entries
 
 
 def upgrade() -> None:
-    """Add the trigger to the ledger."""
+    """Put the trigger on the ledger."""
     op.execute(_RECORD)
 
 
 def downgrade() -> None:
-    """Remove it."""
+    """Take it off."""
     op.execute("DROP TRIGGER ledger_entries_audited ON ledger_entries")
     op.execute("DROP FUNCTION ledger_entries_audited")

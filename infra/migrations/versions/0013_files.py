@@ -1,4 +1,4 @@
-"""Uploaded files, uploads in parts, and artifacts of jobs."""
+"""Uploaded files, uploads in parts, and what jobs leave behind."""
 
 from alembic import op
 

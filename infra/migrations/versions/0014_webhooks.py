@@ -23,7 +23,7 @@ _TRIGGERS = {
 
 
 def upgrade() -> None:
-    """Create the tables, and the triggers that write a delivery in the transaction that it reports."""
+    """Create the tables, and the triggers that write a delivery in the transaction it tells about."""
     op.execute(_SQL.read_text(encoding="utf-8"))
     for table in _TABLES:
         fence_tenant(table)

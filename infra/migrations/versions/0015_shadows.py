@@ -1,4 +1,4 @@
-"""Shadow arms of experiments, and their runs."""
+"""Shadow arms of experiments, and the runs they make."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them. Shadow arms are deleted with them: no served results change."""
+    """Remove them. Arms of that kind go with them: nothing served is touched."""
     op.execute("DROP TRIGGER webhook_job_changed ON jobs")
     op.execute(
         "CREATE TRIGGER webhook_job_changed AFTER UPDATE OF state ON jobs FOR EACH ROW"

@@ -1,4 +1,4 @@
-"""Events of a project in a total order."""
+"""Events of a project in one order."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ _SQL = Path(__file__).parents[1] / "sql" / "project_events.sql"
 
 
 def upgrade() -> None:
-    """Give every persisted event a position, and record which ones retention drops."""
+    """Give every kept event a position, and remember what retention drops."""
     op.execute(_SQL.read_text(encoding="utf-8"))
 
 
 def downgrade() -> None:
-    """Remove both."""
+    """Take them away."""
     op.execute("DROP TRIGGER job_events_take_position ON job_events")
     op.execute("DROP TABLE job_events_dropped")
     op.execute("ALTER TABLE job_events DROP COLUMN position")

@@ -16,14 +16,14 @@ _TABLES = ("batches", "batch_lines")
 
 
 def upgrade() -> None:
-    """Create the tables, the message at a batch's end, and the trigger that updates its cost after a correction."""
+    """Create the tables, the message at a batch's end, and what keeps its cost true after a correction."""
     op.execute(_SQL.read_text(encoding="utf-8"))
     for table in _TABLES:
         fence_tenant(table)
 
 
 def downgrade() -> None:
-    """Remove them. Jobs created for lines stay as ordinary jobs."""
+    """Remove them. Jobs that were made for lines stay, as jobs like others."""
     op.execute("DROP TRIGGER webhook_job_changed ON jobs")
     op.execute(
         "CREATE TRIGGER webhook_job_changed AFTER UPDATE OF state ON jobs FOR EACH ROW"

@@ -1,4 +1,4 @@
-"""Webhooks in OpenAI's format about the responses of its dialect."""
+"""Webhooks in OpenAI's shape about the responses of its dialect."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ _SQL = Path(__file__).parents[1] / "sql" / "responses.sql"
 
 
 def upgrade() -> None:
-    """Notify endpoints that subscribe to it of a response's end."""
+    """Tell endpoints that ask for it of a response's end."""
     op.execute(_SQL.read_text(encoding="utf-8"))
 
 
 def downgrade() -> None:
-    """Stop the notifications, and remove the subscriptions: an empty list of events would mean all of them."""
+    """Tell them no more. What was chosen by name is chosen no more either: an empty choice would mean everything."""
     op.execute("DROP TRIGGER webhook_response_ended ON jobs")
     op.execute("DROP FUNCTION webhook_response_ended")
     op.execute(

@@ -1,4 +1,4 @@
-"""The caller of a job, and the action that an answer approves."""
+"""Who asked for a job, and what an answer approves."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ _SQL = Path(__file__).parents[1] / "sql" / "authority.sql"
 
 
 def upgrade() -> None:
-    """Store the caller of jobs and batches, the creator of keys, and the action that a question approves."""
+    """Remember the caller of jobs and batches, the maker of keys, and what a question approves."""
     op.execute(_SQL.read_text(encoding="utf-8"))
 
 
 def downgrade() -> None:
-    """Drop the columns."""
+    """Forget them."""
     op.execute("DROP FUNCTION caller_standing")
     op.execute("ALTER TABLE job_questions DROP COLUMN approves")
     op.execute("ALTER TABLE api_keys DROP COLUMN created_by")

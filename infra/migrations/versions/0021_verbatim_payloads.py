@@ -1,4 +1,4 @@
-"""Payloads as received: unsearched columns become json, and webhooks carry the result word for word."""
+"""Payloads as they came: columns that nothing searches become json, and webhooks carry the result word for word."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ _SQL = Path(__file__).parents[1] / "sql"
 
 
 def upgrade() -> None:
-    """Convert the columns, which rewrites their tables: the usual statement timeout does not apply here."""
+    """Turn the columns, which rewrites their tables: the usual bound on a statement's time does not hold here."""
     op.execute("SET LOCAL statement_timeout = 0")
     op.execute((_SQL / "verbatim.sql").read_text(encoding="utf-8"))
 
 
 def downgrade() -> None:
-    """Convert them back: the order of names is lost."""
+    """Turn them back: the order of names is lost."""
     op.execute("SET LOCAL statement_timeout = 0")
     op.execute(
         "ALTER TABLE jobs ALTER COLUMN input TYPE jsonb USING input::jsonb,"

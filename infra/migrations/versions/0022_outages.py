@@ -1,4 +1,4 @@
-"""The number of attempts that ended because a dependency was unavailable: they do not count toward the limit."""
+"""How many attempts of a job ended because something it depends on was unavailable: those are given back."""
 
 from alembic import op
 

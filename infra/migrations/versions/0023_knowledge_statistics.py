@@ -1,4 +1,4 @@
-"""Statistics of the knowledge tables as soon as there is data to plan with, before autovacuum runs."""
+"""Statistics of the knowledge tables as soon as there is something to plan with, not when autovacuum comes by."""
 
 from alembic import op
 
@@ -7,8 +7,8 @@ down_revision = "0022"
 branch_labels = None
 depends_on = None
 
-# Only a table's owner may ANALYZE, so the function runs as the owner, and the application can do nothing else with it.
-# A table is analyzed when it never was, or when more than a fifth of it is new. A locked table is skipped: the
+# Only a table's owner may ANALYZE, so the function runs as the owner and the application may do nothing else with it.
+# A table is analyzed when it never was, or when more than a fifth of it is new. Whoever finds it locked leaves it: the
 # holder is analyzing or vacuuming it.
 _FUNCTION = """
 CREATE FUNCTION knowledge_refresh_statistics() RETURNS void

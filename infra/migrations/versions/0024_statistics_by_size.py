@@ -1,4 +1,4 @@
-"""Judge by a table's size whether its statistics are stale: counts of changes are reported up to a second late."""
+"""Judge by a table's size whether its statistics are old: counts of changes are reported up to a second late."""
 
 from alembic import op
 
@@ -30,10 +30,10 @@ _GROWN = "OR pg_relation_size(held.oid) > 1.2 * held.relpages * current_setting(
 
 
 def upgrade() -> None:
-    """Analyze a table again that has grown by a fifth since it was analyzed."""
+    """A table that grew by a fifth since it was analyzed is analyzed again."""
     op.execute(_FUNCTION.format(grown=_GROWN))
 
 
 def downgrade() -> None:
-    """Use only the counts of changes."""
+    """Go by the counts alone."""
     op.execute(_FUNCTION.format(grown=""))

@@ -1,4 +1,4 @@
-"""A login for each kind of process, and the figure that the autoscaler reads."""
+"""A login for each kind of process, and the one figure that the autoscaler reads."""
 
 from alembic import op
 
@@ -8,7 +8,7 @@ branch_labels = None
 depends_on = None
 
 # They inherit and own nothing: a transaction assumes one of two roles, and RESET ROLE leads back to a login that may
-# only read the schema version. No one can log in before `waybill migrate --passwords` has set passwords.
+# only read which schema is there. Nobody can log in before `waybill migrate --passwords` has given them passwords.
 _LOGINS = """
 DO $$
 DECLARE login text;
@@ -28,8 +28,8 @@ GRANT waybill_system TO waybill_deliverer WITH INHERIT FALSE, SET TRUE;
 GRANT SELECT ON alembic_version TO waybill_api, waybill_worker, waybill_dispatcher, waybill_deliverer;
 """
 
-# Jobs that wait for a worker or have one. The list in Redis is a short window and never shows the jobs behind it, and
-# without running jobs a pool would be scaled in under them. The count stops where no pool can follow.
+# What waits for a worker or has one. The list in Redis is a short window and never shows what waits behind it, and
+# without those that run a pool would be scaled in under them. Counting ends where no pool can follow.
 _DEMAND = """
 CREATE FUNCTION waybill_pool_demand(pool_name text) RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -45,13 +45,13 @@ GRANT EXECUTE ON FUNCTION waybill_pool_demand TO waybill_scaler;
 
 
 def upgrade() -> None:
-    """Create the logins, which may already exist: roles belong to the whole server."""
+    """Create the logins, which may exist already: roles are the whole server's."""
     op.execute(_LOGINS)
     op.execute(_DEMAND)
 
 
 def downgrade() -> None:
-    """Revoke their rights here; other databases of the server may use them."""
+    """Take away what they may do here; other databases of the server may use them."""
     op.execute("DROP FUNCTION waybill_pool_demand")
     op.execute(
         "REVOKE SELECT ON alembic_version FROM waybill_api, waybill_worker, waybill_dispatcher, waybill_deliverer"

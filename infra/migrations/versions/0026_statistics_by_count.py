@@ -1,4 +1,4 @@
-"""A large table's statistics are also stale when many of its rows are new, even if they are a small share."""
+"""A large table's statistics are old, too, when many of its rows are new though they are a small share."""
 
 from alembic import op
 
@@ -7,7 +7,7 @@ down_revision = "0025"
 branch_labels = None
 depends_on = None
 
-# A base missing from the statistics is searched by reading all of it, which this number of chunks bounds.
+# A base that statistics do not know yet is searched by reading all of it, which so many chunks bound.
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION knowledge_refresh_statistics() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '500ms' AS $$
@@ -37,5 +37,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Use only the share."""
+    """Go by the share alone."""
     op.execute(_FUNCTION.format(changed="0.2 * held.reltuples"))

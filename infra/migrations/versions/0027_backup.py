@@ -1,4 +1,4 @@
-"""A login for backups that reads every row and writes none; and a gap between restored and lost positions of events."""
+"""A login that reads every row and writes none, for backups; and room between restored and lost positions of events."""
 
 from alembic import op
 
@@ -7,8 +7,8 @@ down_revision = "0026"
 branch_labels = None
 depends_on = None
 
-# Separate policies instead of BYPASSRLS, which managed services do not grant. The login may by default read later
-# tables of this owner, such as a month's partition; a later table with row security needs its policy `backup`, too.
+# Policies of its own instead of BYPASSRLS, which managed services do not grant. What this owner creates later, such as
+# a month's partition, it may read by default; a later table with row security needs its policy `backup`, too.
 _LOGIN = """
 DO $$ BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'waybill_backup') THEN
@@ -59,12 +59,12 @@ REVOKE ALL ON FUNCTION events_restart FROM PUBLIC;
 
 
 def upgrade() -> None:
-    """Create the login, which may already exist, and let a restore skip positions that clients saw after the dump."""
+    """Make the login, which may exist already, and let a restore step over what clients saw after the dump."""
     op.execute(_LOGIN)
     op.execute(_RESTART.format(before="events_restart()", parameters="lost bigint DEFAULT 0", lost="+ lost"))
 
 
 def downgrade() -> None:
-    """Revoke the login's rights here; other databases of the server may use it."""
+    """Take away what the login may do here; other databases of the server may use it."""
     op.execute(_WITHOUT_LOGIN)
     op.execute(_RESTART.format(before="events_restart(bigint)", parameters="", lost=""))

@@ -1,6 +1,6 @@
-"""Costs that include other jobs show whether all of it had a price: of children, of batches, in events and webhooks.
+"""Costs that count other jobs say whether all of it had a price: of children, of batches, in events and webhooks.
 
-Also an index for the sweep that stops jobs, which read the whole backlog of its pool.
+And an index for the sweep that stops jobs, which read the whole backlog of its pool.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Restore the previous functions, and drop the columns that they do not use."""
+    """Put the functions back as they were, and drop what they do not use."""
     op.execute("DROP INDEX jobs_stopping")
     op.execute(_definition("suspension", "jobs_tell_parent"))
     op.execute(_definition("verbatim", "webhook_job_changed"))

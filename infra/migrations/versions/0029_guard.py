@@ -1,4 +1,4 @@
-"""Guard policies, and reviews of findings."""
+"""Guard policies, and what people said about findings."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ _TABLES = ("guard_policies", "guard_reviews")
 
 
 def upgrade() -> None:
-    """Create the tables. Of their contents, only a reviewed value is ever deleted."""
+    """Create the tables. Of what is in them, only a reviewed value is ever taken away."""
     op.execute(_SQL.read_text(encoding="utf-8"))
     for table in _TABLES:
         fence_tenant(table)

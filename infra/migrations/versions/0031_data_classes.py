@@ -1,4 +1,4 @@
-"""Data classes: labels of projects, knowledge bases and files, the class of a job, the clearance of a key."""
+"""How sensitive data is: labels of projects, knowledge bases and files, the class of a job, the clearance of a key."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ depends_on = None
 _WEBHOOK = (Path(__file__).parents[1] / "sql" / "priced.sql").read_text(encoding="utf-8")
 _BEGIN, _END = "CREATE OR REPLACE FUNCTION webhook_job_changed()", "END $$;"
 
-# An enum and not a text with a CHECK: it has an order, so that `greatest` finds the highest class, and adding the
-# column reads no row. A project's label is the lowest class of its jobs; `public` requires nothing.
+# An enum and not a text with a CHECK: it has an order, so that `greatest` finds the class that counts, and adding the
+# column reads no row. A project's label is the least class of its jobs; `public` asks for nothing.
 _UPGRADE = """
 CREATE TYPE data_class AS ENUM ('public', 'internal', 'confidential', 'restricted');
 ALTER TABLE jobs ADD COLUMN data_class data_class NOT NULL DEFAULT 'internal', ADD COLUMN declared_class data_class;
@@ -41,7 +41,7 @@ DROP TYPE data_class;
 
 
 def upgrade() -> None:
-    """Add the labels. Webhooks of jobs carry theirs, and give a key nothing that it may not read."""
+    """Add the labels. Webhooks of jobs carry theirs, and hand a key nothing that it may not read."""
     op.execute(_UPGRADE)
     body = _webhook()
     for before, after in _CHANGES:
@@ -50,7 +50,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove the labels."""
+    """Take the labels away."""
     op.execute(_webhook())
     op.execute(_DOWNGRADE)
 

@@ -1,4 +1,4 @@
-"""The mark that a machine generated a job's result, beside the result and in the webhooks about it."""
+"""What says that a machine generated a job's result, beside the result and in the webhooks about it."""
 
 from alembic import op
 
@@ -13,19 +13,19 @@ _MARKED = f"""{_LINKS}
 
 
 def upgrade() -> None:
-    """Add the column, and include it in webhooks."""
+    """Add the column, and have webhooks carry it."""
     op.execute("ALTER TABLE jobs ADD COLUMN disclosure jsonb")
     _rewrite(_LINKS, _MARKED)
 
 
 def downgrade() -> None:
-    """Remove both."""
+    """Take both away."""
     _rewrite(_MARKED, _LINKS)
     op.execute("ALTER TABLE jobs DROP COLUMN disclosure")
 
 
 def _rewrite(before: str, after: str) -> None:
-    """Replace a part of the function that writes webhooks, whatever else other migrations have changed in it."""
+    """Replace a part of the function that writes webhooks, whatever else other migrations have made of it."""
     op.execute(f"""
     DO $rewrite$
     DECLARE body text := pg_get_functiondef('webhook_job_changed'::regproc);

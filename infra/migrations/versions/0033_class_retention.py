@@ -1,4 +1,4 @@
-"""Retention of payloads by data class, and an index that finds those that are due."""
+"""How long payloads of a data class and above are kept, and an index by which those that are due are found."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _SQL = Path(__file__).parents[1] / "sql" / "class_retention.sql"
 
 
 def upgrade() -> None:
-    """Create the table, the function that finds the shortest retention period of each class, and the index."""
+    """Create the table, the function that finds the shortest clock of each class, and the index."""
     op.execute("SET LOCAL statement_timeout = 0")
     op.execute(_SQL.read_text(encoding="utf-8"))
     fence_tenant("retention_class_policies")
@@ -23,7 +23,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them: payloads of all classes have the same retention period again."""
+    """Remove them: payloads of all classes are kept equally long again."""
     op.execute(
         "CREATE INDEX jobs_with_payload ON jobs (project_id, id)"
         " WHERE finished_at IS NOT NULL AND payload_erased_at IS NULL"

@@ -1,4 +1,4 @@
-"""Roll-ups: job events added up by minute, hour and day."""
+"""Roll-ups: what has happened, added up by minute, hour and day."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ _TABLES = ("job_rollups", "call_rollups", "job_cost_rollups", "job_backlog", "ro
 
 
 def upgrade() -> None:
-    """Create the tables, the index that finds ended jobs in order, and the trigger that records a correction."""
+    """Create the tables, the index by which ended jobs are found in order, and what notes a correction."""
     # The index reads every event once.
     op.execute("SET LOCAL statement_timeout = 0")
     op.execute(_SQL.read_text(encoding="utf-8"))
@@ -27,7 +27,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove them; no other data is lost, since they are derived from it."""
+    """Remove them; nothing else is lost, since they are made of what is stored elsewhere."""
     op.execute("DROP TRIGGER ledger_correction_pending ON ledger_entries")
     op.execute("DROP FUNCTION ledger_correction_pending, rollup_partitions")
     for table in _TABLES:

@@ -1,4 +1,4 @@
-"""Quality signals, their hourly sums, and alerts."""
+"""Signals of quality, their sums by the hour, and alerts."""
 
 from pathlib import Path
 

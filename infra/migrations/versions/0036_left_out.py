@@ -1,4 +1,4 @@
-"""A list of what a document's reader left out of its text, stored with the document."""
+"""What the reader of a document left out of its text, kept with the document."""
 
 from alembic import op
 
@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column; null for documents that were read earlier."""
+    """Add the column; null for documents that were read before."""
     op.execute("ALTER TABLE documents ADD COLUMN left_out json")
 
 

@@ -1,4 +1,4 @@
-"""Intended effects on external systems, and their outcomes."""
+"""What was intended in systems outside, and what became of it."""
 
 from pathlib import Path
 
