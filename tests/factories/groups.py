@@ -27,9 +27,6 @@ _STARTERS = (
     processes.supervised_worker,
 )
 
-# Behind the name of a group of short tests.
-_SHORT = "+"
-
 
 def pytest_configure() -> None:
     """Let what only computes wait for what has leases and clocks to keep."""
@@ -46,26 +43,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
-    long_groups = {_group(item) for item in items if _is_long(item)}
     for item in items:
-        group = _group(item)
-        if group is None and not _is_long(item):
-            group = item.nodeid.partition("::")[0]
-        elif group is not None and group not in long_groups:
-            group += _SHORT
-        if group is not None and not item.nodeid.endswith(f"@{group}"):
+        mark = item.get_closest_marker("xdist_group")
+        group = mark.args[0] if mark is not None else item.nodeid.partition("::")[0]
+        if (mark is not None or not _is_long(item)) and not item.nodeid.endswith(f"@{group}"):
             item._id = NodeId.parse(f"{item.nodeid}@{group}")
 
 
 class _HalfAndHalf(LoadGroupScheduling):  # type: ignore[misc] # xdist has no types
-    """Gives every other process of the run whole modules and groups of short tests, while there are any.
-
-    The rest is for the others.
-    """
+    """Gives every other process of the run whole modules, while there are any, and the rest to the others."""
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         if int(node.gateway.id.removeprefix("gw")) % 2:
-            module = next((scope for scope in self.workqueue if scope.endswith((".py", _SHORT))), None)
+            module = next((scope for scope in self.workqueue if scope.endswith(".py")), None)
             if module is not None:
                 self.workqueue.move_to_end(module, last=False)
         super()._assign_work_unit(node)
@@ -82,12 +72,7 @@ def _turn(item: pytest.Item) -> tuple[bool, bool, float]:
     timeout = item.get_closest_marker("timeout")
     seconds = float(timeout.args[0]) if timeout is not None else 0.0
     is_long = _is_long(item)
-    return (not is_long, _group(item) is None, -seconds if is_long else 0.0)
-
-
-def _group(item: pytest.Item) -> str | None:
-    mark = item.get_closest_marker("xdist_group")
-    return None if mark is None else str(mark.args[0])
+    return (not is_long, item.get_closest_marker("xdist_group") is None, -seconds if is_long else 0.0)
 
 
 def _is_long(item: pytest.Item) -> bool:
