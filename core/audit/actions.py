@@ -28,6 +28,7 @@ class AuditAction(StrEnum):
     KEY_CREATE = "api:key:create"
     KEY_ROTATE = "api:key:rotate"
     KEY_REVOKE = "api:key:revoke"
+    ORGANIZATION_CREATE = "cli:organization:create"
     PROJECT_CREATE = "api:project:create"
     PROJECT_UPDATE = "api:project:update"
     MEMBER_ADD = "api:member:add"

@@ -41,6 +41,14 @@ class WaybillGroup(TyperGroup):
         known = super().list_commands(ctx)
         return [*(name for name in _ORDER if name in known), *(name for name in known if name not in _ORDER)]
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read ``help COMMAND`` and ``version`` as the options that they mean."""
+        if args[:1] == ["help"]:
+            args = [*args[1:], "--help"]
+        elif args == ["version"]:
+            args = ["--version"]
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; raises only what Typer itself turns into an exit."""
         try:

@@ -13,6 +13,7 @@ from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
 from waybill.cli.options import ApiKey, ClassName, Json, Url
+from waybill.cli.organizations import require_known, system_session
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
@@ -61,10 +62,12 @@ def create(
         str | None,
         typer.Option(
             show_default="default; with `waybill up`, the local stack's",
-            help="Organization of the key. Created if it does not exist.",
+            help="Organization of the key. The first one of an installation is created.",
         ),
     ] = None,
-    project: Annotated[str, typer.Option(help="Project of the key. Created if it does not exist.")] = "default",
+    project: Annotated[
+        str, typer.Option(help="Project of the key. The first one of an organization is created.")
+    ] = "default",
     name: Annotated[str, typer.Option(help="Name shown in lists.")] = "command line",
     scope: Scopes = None,
     role: RoleName = None,
@@ -81,27 +84,23 @@ def create(
 
     from core.keys.service import KeyService
     from core.kit.data_classes import DataClass
-    from core.kit.db import Database
     from core.kit.ids import KEY, ORGANIZATION, PROJECT, encode
     from waybill.cli.local import default_organization, local_settings
 
     scopes = [*(scope or ()), *_scopes_of(role)]
     settings = local_settings()
     whose = organization or default_organization()
-    database = Database(settings, application_name="waybill-cli", pool_size=1)
-    try:
-        with database.system() as session:
-            issued = KeyService(settings).create_key(
-                session,
-                organization=whose,
-                project=project,
-                name=name,
-                scopes=scopes,
-                expires_in=lifetime,
-                clearance=DataClass(clearance or DataClass.RESTRICTED),
-            )
-    finally:
-        database.close()
+    with system_session(settings) as session:
+        require_known(session, whose, project)
+        issued = KeyService(settings).create_key(
+            session,
+            organization=whose,
+            project=project,
+            name=name,
+            scopes=scopes,
+            expires_in=lifetime,
+            clearance=DataClass(clearance or DataClass.RESTRICTED),
+        )
     if as_json:
         output.document(
             {

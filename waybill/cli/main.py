@@ -27,6 +27,7 @@ from waybill.cli import (
     logs,
     members,
     models,
+    organizations,
     prices,
     projects,
     prompts,
@@ -82,6 +83,7 @@ app.add_typer(experiments.app, name="experiments", rich_help_panel=_USE)
 app.add_typer(quality.app, name="quality", rich_help_panel=_USE)
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_USE)
 app.add_typer(keys.app, name="keys", rich_help_panel=_USE)
+app.add_typer(organizations.app, name="organizations", rich_help_panel=_USE)
 app.add_typer(projects.app, name="projects", rich_help_panel=_USE)
 app.add_typer(members.app, name="members", rich_help_panel=_USE)
 app.add_typer(audit.app, name="audit", rich_help_panel=_USE)

@@ -12,6 +12,7 @@ from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
 from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.organizations import require_known, system_session
 from waybill.cli.output import Output
 
 app = typer.Typer(no_args_is_help=True, help="Manage the people of the organization and their roles.", epilog=EPILOG)
@@ -40,7 +41,9 @@ Issuer = Annotated[
 @app.command(epilog=EPILOG)
 def bootstrap(
     subject: Subject,
-    organization: Annotated[str, typer.Option(help="The organization. Created if it does not exist.")] = "default",
+    organization: Annotated[
+        str, typer.Option(help="The organization. The first one of an installation is created.")
+    ] = "default",
     role: Annotated[str, typer.Option(help=_ROLES)] = "owner",
     email: Email = None,
     issuer: Issuer = None,
@@ -52,27 +55,23 @@ def bootstrap(
     from core.audit.record import Actor
     from core.keys.members.service import MemberService
     from core.keys.roles import Role
-    from core.kit.db import Database
     from core.kit.ids import MEMBER, ORGANIZATION, encode
     from waybill.cli.local import local_settings
 
     if role not in [*Role]:
         raise CliError(f"unknown role {role!r}", remedy=_ROLES, code="role_unknown", exit_code=Exit.USAGE)
     settings = local_settings()
-    database = Database(settings, application_name="waybill-cli", pool_size=1)
-    try:
-        with database.system() as session:
-            made = MemberService(settings).bootstrap(
-                session,
-                organization,
-                Actor("system", "command-line"),
-                subject=subject,
-                role=Role(role),
-                email=email,
-                issuer=issuer,
-            )
-    finally:
-        database.close()
+    with system_session(settings) as session:
+        require_known(session, organization)
+        made = MemberService(settings).bootstrap(
+            session,
+            organization,
+            Actor("system", "command-line"),
+            subject=subject,
+            role=Role(role),
+            email=email,
+            issuer=issuer,
+        )
     if as_json:
         output.document(
             {

@@ -16,10 +16,12 @@ from core.kit.json_values import dumps
 _COLUMNS = "id, organization_id, name, cost_centre, owner, labels, created_at, archived_at, data_class"
 
 _ORGANIZATION = text("SELECT id, name, created_at FROM organizations WHERE id = :organization_id")
+_ORGANIZATIONS = text("SELECT id, name, created_at FROM organizations ORDER BY name")
 _ENSURE_ORGANIZATION = text(
     "INSERT INTO organizations (id, name) VALUES (:id, :name) ON CONFLICT (name) DO NOTHING RETURNING id"
 )
 _ORGANIZATION_BY_NAME = text("SELECT id FROM organizations WHERE name = :name")
+_NAMES = text("SELECT name FROM projects WHERE organization_id = :organization_id ORDER BY name")
 _INSERT = text(
     "INSERT INTO projects (id, organization_id, name, cost_centre, owner, labels, data_class)"
     " VALUES (:id, :organization_id, :name, :cost_centre, :owner, CAST(:labels AS jsonb), :data_class)"
@@ -81,11 +83,28 @@ def organization(session: Executor, organization_id: UUID) -> Organization | Non
     return None if row is None else Organization(*row)
 
 
+def organizations(session: Executor) -> list[Organization]:
+    """All organizations of the installation, by name; needs `Database.system`."""
+    return [Organization(*row) for row in session.execute(_ORGANIZATIONS, {})]
+
+
+def create_organization(session: Executor, name: str) -> UUID | None:
+    """The id of a new organization; None when there is one of that name. Needs `Database.system`."""
+    made: UUID | None = session.execute(_ENSURE_ORGANIZATION, {"id": new_id(), "name": name}).scalar_one_or_none()
+    return made
+
+
 def ensure_organization(session: Executor, name: str) -> UUID:
     """The id of the organization named `name`, created when absent; needs `Database.system`."""
-    made = session.execute(_ENSURE_ORGANIZATION, {"id": new_id(), "name": name}).scalar_one_or_none()
-    found: UUID = made or session.execute(_ORGANIZATION_BY_NAME, {"name": name}).scalar_one()
+    found: UUID = (
+        create_organization(session, name) or session.execute(_ORGANIZATION_BY_NAME, {"name": name}).scalar_one()
+    )
     return found
+
+
+def names(session: Executor, organization_id: UUID) -> list[str]:
+    """The names of all projects of the organization."""
+    return list(session.execute(_NAMES, {"organization_id": organization_id}).scalars())
 
 
 def insert(

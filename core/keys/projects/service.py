@@ -15,8 +15,8 @@ from core.keys.projects import repository
 from core.keys.projects.repository import Organization, Project
 from core.kit.data_classes import DataClass
 from core.kit.db import Executor
-from core.kit.errors import NotFound
-from core.kit.ids import PROJECT, encode
+from core.kit.errors import NotFound, Unprocessable
+from core.kit.ids import ORGANIZATION, PROJECT, encode
 
 
 class ProjectService:
@@ -107,6 +107,27 @@ class ProjectService:
             return self.get(session, principal, project_id)
         _record(session, AuditAction.PROJECT_UPDATE, changed, principal.actor, {"archived": archived})
         return changed
+
+
+def create_organization(session: Session, name: str, actor: Actor) -> UUID | None:
+    """The id of a new organization, without projects; None when there is one of that name.
+
+    Its session comes from `Database.system`. Raises `Unprocessable` for a blank name.
+    """
+    if not name.strip() or "\x00" in name:
+        raise Unprocessable("the name of an organization must not be blank")
+    organization_id = repository.create_organization(session, name)
+    if organization_id is None:
+        return None
+    record(
+        session,
+        organization_id,
+        None,
+        AuditAction.ORGANIZATION_CREATE,
+        subject_id=encode(ORGANIZATION, organization_id),
+        actor=actor,
+    )
+    return organization_id
 
 
 def ensure_project(session: Session, organization: str, name: str, actor: Actor) -> Project:

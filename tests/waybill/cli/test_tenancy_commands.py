@@ -30,6 +30,7 @@ def error(cli: Cli, *arguments: str, **environment: str) -> tuple[int, str]:
 
 
 def test_a_client_is_let_in_as_the_guide_says(cli: Cli) -> None:
+    document(cli, "organizations", "create", "acme")
     administration = cli(
         "keys",
         "create",
@@ -73,6 +74,7 @@ def test_a_client_is_let_in_as_the_guide_says(cli: Cli) -> None:
 
 
 def test_keys_made_on_the_database_administer_nothing_unless_asked_to(cli: Cli, api: RunningApi) -> None:
+    document(cli, "organizations", "create", "quiet")
     made = document(cli, "keys", "create", "--organization", "quiet")
     assert {scope.partition(":")[0] for scope in made["scopes"]} == {"files", "jobs", "knowledge"}
     assert error(cli, "keys", "create", "--role", "emperor") == (2, "role_unknown")
@@ -116,3 +118,18 @@ def test_a_token_in_place_of_a_key(cli: Cli, api: RunningApi, monkeypatch: pytes
         assert project in cli("projects", "list", WAYBILL_API_KEY=token).stdout
         assert error(cli, "jobs", "list", WAYBILL_API_KEY=token) == (5, "project_required")
         assert cli(*NOOP, WAYBILL_API_KEY=token, WAYBILL_PROJECT=project).exit_code == 0
+
+
+def test_a_typing_error_creates_no_tenant_and_no_project(cli: Cli) -> None:
+    made = document(cli, "organizations", "create", "northwind")
+    assert error(cli, "organizations", "create", "northwind") == (5, "organization_name_taken")
+    assert error(cli, "organizations", "create", " ") == (5, "validation_error")
+    document(cli, "keys", "create", "--organization", "northwind", "--project", "claims")
+    misspelled = cli("keys", "create", "--organization", "northwnd")
+    assert (misspelled.exit_code, "use --organization northwind" in misspelled.stderr) == (1, True)
+    assert error(cli, "members", "bootstrap", "ada", "--organization", "northwnd") == (1, "organization_not_found")
+    project = cli("keys", "create", "--organization", "northwind", "--project", "clams")
+    assert (project.exit_code, "use --project claims" in project.stderr) == (1, True)
+    listed = document(cli, "organizations", "list")["data"]
+    assert [each["id"] for each in listed if each["name"].startswith("north")] == [made["id"]]
+    assert "northwind" in cli("organizations", "list").stdout
