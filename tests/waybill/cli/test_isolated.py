@@ -197,8 +197,8 @@ def test_a_role_starts_without_the_packages_of_the_others(module: str, absent: t
     assert done.returncode == 0, done.stderr
 
 
-def test_help_and_version_are_commands_too(alone: Cli) -> None:
-    assert alone("version").stdout == alone("--version").stdout
-    assert alone("help", "organizations", "list").stdout == alone("organizations", "list", "--help").stdout
-    assert alone("help").stdout == alone("--help").stdout
-    assert alone("help", "nothing").exit_code == Exit.USAGE
+def test_help_and_version_are_commands_too(isolated: Cli) -> None:
+    assert isolated("version").stdout == isolated("--version").stdout
+    assert isolated("help", "organizations", "list").stdout == isolated("organizations", "list", "--help").stdout
+    assert isolated("help").stdout == isolated("--help").stdout
+    assert isolated("help", "nothing").exit_code == Exit.USAGE
