@@ -28,6 +28,8 @@ class AuditAction(StrEnum):
     KEY_CREATE = "api:key:create"
     KEY_ROTATE = "api:key:rotate"
     KEY_REVOKE = "api:key:revoke"
+    SESSION_CREATE = "api:session:create"
+    SESSION_END = "api:session:end"
     PROJECT_CREATE = "api:project:create"
     PROJECT_UPDATE = "api:project:update"
     MEMBER_ADD = "api:member:add"
