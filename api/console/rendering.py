@@ -18,6 +18,7 @@ from api.console.security import CSRF_FIELD, PAGE_HEADERS
 from core.keys.sessions.service import SignedIn
 from core.kit.clock import utc_now
 from core.kit.ids import encode, encode_field
+from core.kit.json_values import dumps, pretty
 
 _FLASH_COOKIE = "__Host-waybill_flash"
 _FLASH_SECONDS = 60
@@ -43,14 +44,10 @@ def _environment() -> Environment:
         "typeid": lambda value, prefix: encode(prefix, value),
         "id_of": lambda value, name: encode_field(name, value),
         "usd": formats.usd,
-        "pretty": _pretty,
+        "pretty": pretty,
     }
     environment.globals |= {"asset": asset_url, "csrf_field": CSRF_FIELD}
     return environment
-
-
-def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 _ENVIRONMENT = _environment()
@@ -85,7 +82,7 @@ def is_partial(request: Request) -> bool:
 
 def flash(response: Response, text: str, kind: str = "done") -> Response:
     """Show `text` once, on the next page that this browser opens. `kind` is done, or failed."""
-    value = quote(json.dumps([kind, text[:_FLASH_MAX]]), safe="")
+    value = quote(dumps([kind, text[:_FLASH_MAX]]), safe="")
     response.set_cookie(
         _FLASH_COOKIE, value, max_age=_FLASH_SECONDS, path="/", secure=True, httponly=True, samesite="lax"
     )

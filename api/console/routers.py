@@ -3,10 +3,16 @@
 from fastapi import APIRouter
 
 from api.console import account, sign_in, static_files
+from api.console.approvals import routes as approvals
+from api.console.jobs import one as job
+from api.console.jobs import routes as jobs
 
 ROUTERS: tuple[APIRouter, ...] = (
     static_files.router,
     sign_in.router,
     account.router,
+    jobs.router,
+    job.router,
+    approvals.router,
     account.fallback,
 )

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from api.bodies import read_body, refuse_encoding, require_clean_text
 from api.console.errors import on_error, on_unexpected
-from api.console.security import CSRF_FIELD, SESSION_COOKIE, remove_session, require_same_origin, require_token
+from api.console.security import CSRF_FIELD, HEADERS, SESSION_COOKIE, remove_session, require_same_origin, require_token
 from api.deps import get_runtime
 from api.parameters import QueryParameters
 from api.routing import (
@@ -31,7 +31,8 @@ from api.routing import (
     required_scope,
     requires,
 )
-from core.keys.errors import ProjectRequired, SessionEnded
+from core.keys.errors import ProjectRequired
+from core.keys.sessions.errors import SessionEnded
 from core.keys.sessions.service import SignedIn
 from core.kit.db import is_unavailable
 from core.kit.errors import BadRequest, Unauthenticated, UnsupportedMedia, WaybillError
@@ -72,7 +73,7 @@ class ConsoleRoute(APIRoute):
                         require_clean_text(name, "query")
                         require_clean_text(value, f"query.{name}")
                 parameters.require_known(request)
-                return await inner(request)
+                return _protected(await inner(request))
             except Unauthenticated as refused:
                 return _sign_in_again(request, refused)
             except ProjectRequired:
@@ -167,6 +168,13 @@ async def _read_form(request: Request) -> FormData:
         require_clean_text(name, "form")
         require_clean_text(value, f"form.{name}")
     return FormData(fields)
+
+
+def _protected(response: Response) -> Response:
+    """With the headers of the console, where a download or a stream has none of its own."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
 
 
 def _sign_in_again(request: Request, refused: Unauthenticated) -> Response:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
-from core.keys.errors import ForgedRequest
+from core.keys.sessions.errors import ForgedRequest
 from core.keys.sessions.service import SignedIn
 
 # `__Host-` makes browsers insist on Secure, on the path / and on no other host having set it.

@@ -177,27 +177,3 @@ class IssuerRequired(Unprocessable):
     """No issuer was given for a member, and the settings do not name exactly one."""
 
     default_code = "issuer_required"
-
-
-class SessionEnded(Unauthenticated):
-    """The console's session was ended, idle for too long, or never existed."""
-
-    default_code = "session_ended"
-
-
-class SessionNotFound(NotFound):
-    """No such session of the caller's."""
-
-    default_code = "session_not_found"
-
-
-class LinkInvalid(Unauthenticated):
-    """A link that signs in to the console was used, has expired, or was never made."""
-
-    default_code = "link_invalid"
-
-
-class ForgedRequest(PermissionDenied):
-    """A form of the console was sent by another site, or by an earlier session."""
-
-    default_code = "request_forged"

@@ -38,6 +38,41 @@
     }
   };
 
+  // [data-events=ADDRESS]: a job's stream. Text is appended as it is written; any other event refreshes the element, at
+  // most four times a second. EventSource reconnects after the last event by itself, and stops at a 204.
+  const EVENTS = ["job.queued", "job.started", "job.waiting", "job.classified", "job.succeeded", "job.failed",
+    "job.cancelled", "job.expired", "job.rejected", "step.started", "step.finished", "progress.updated", "cost.updated",
+    "input.required", "guard.findings", "child.finished"];
+  const follow = () => {
+    const live = document.querySelector("[data-events]");
+    if (!live) return;
+    const source = new EventSource(live.dataset.events);
+    let planned = 0;
+    const soon = () => {
+      planned ||= setTimeout(() => { planned = 0; live.dispatchEvent(new CustomEvent("refresh")); }, 120);
+    };
+    for (const name of EVENTS) {
+      source.addEventListener(name, () => {
+        if (name === "job.started") setStream("");
+        soon();
+        if (/^job\.(succeeded|failed|cancelled|expired|rejected)$/.test(name)) {
+          source.close();
+          delete live.dataset.refresh;
+        }
+      });
+    }
+    let text = "";
+    const setStream = (value) => {
+      text = value;
+      const place = live.querySelector("[data-stream]");
+      if (!place) return;
+      place.textContent = text;
+      place.closest(".streamed")?.classList.toggle("has-text", text !== "");
+    };
+    source.addEventListener("message.delta", (event) => setStream(text + (JSON.parse(event.data).data.text ?? "")));
+    live.addEventListener("htmx:after:swap", () => setStream(text));
+  };
+
   const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
   const moveRow = (step) => {
     const rows = [...document.querySelectorAll("table.rows tbody tr")];
@@ -106,7 +141,15 @@
     document.addEventListener("keydown", onKey);
     document.addEventListener("click", onClick);
     document.addEventListener("htmx:after:swap", () => { updateTimes(); drawCharts(); });
-    updateTimes(); drawCharts();
+    updateTimes(); drawCharts(); follow();
+    document.addEventListener("submit", (event) => {
+      // Addresses stay short: empty filters are left out.
+      if (!event.target.matches("form.filters")) return;
+      for (const each of event.target.elements) if (each.name && each.value === "") each.disabled = true;
+    });
+    addEventListener("pageshow", () => {
+      for (const each of document.querySelectorAll("form.filters [disabled]")) each.disabled = false;
+    });
     setInterval(updateTimes, 10000);
     setInterval(refresh, 1000);
   });

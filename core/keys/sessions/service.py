@@ -15,11 +15,12 @@ from core.audit.actions import AuditAction
 from core.audit.record import record
 from core.keys import repository as keys
 from core.keys.authentication import REMEMBER_SECONDS, Authenticator, remember
-from core.keys.errors import KeyUnknown, LinkInvalid, SessionEnded, SessionNotFound
+from core.keys.errors import KeyUnknown
 from core.keys.hashing import KeyHasher
 from core.keys.principal import Principal
 from core.keys.roles import Role
 from core.keys.sessions import repository
+from core.keys.sessions.errors import LinkInvalid, SessionEnded, SessionNotFound
 from core.keys.sessions.repository import OpenSession, Owner, SessionRow
 from core.kit.db import Database
 from core.kit.ids import PROJECT, SESSION, encode, new_id
