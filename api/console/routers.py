@@ -6,6 +6,7 @@ from api.console import account, sign_in, static_files
 from api.console.approvals import routes as approvals
 from api.console.jobs import one as job
 from api.console.jobs import routes as jobs
+from api.console.playground import routes as playground
 
 ROUTERS: tuple[APIRouter, ...] = (
     static_files.router,
@@ -14,5 +15,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     job.router,
     approvals.router,
+    playground.router,
     account.fallback,
 )

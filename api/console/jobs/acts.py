@@ -1,6 +1,7 @@
 """What is done to a job: by the functions that serve the same acts in ``/v1``."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from fastapi import Request
@@ -13,12 +14,13 @@ from api.deps import Runtime, get_runtime
 from api.jobs.cancelling import announce_cancelled, cancel
 from api.jobs.schemas import SubmitJob
 from api.jobs.submitting import new_job, submit
-from core.jobs.records import JobRecord
+from core.jobs.records import JobRecord, NewJob
 from core.jobs.states import Priority
-from core.keys.idempotency import identify
+from core.keys.idempotency import IdempotentRequest, identify
 from core.keys.principal import Principal
 from core.kit.errors import Gone
 from core.kit.ids import JOB
+from core.kit.json_values import dumps
 
 
 async def cancel_job(request: Request, job_id: UUID) -> JobRecord:
@@ -54,6 +56,15 @@ async def run_again(request: Request, job_id: UUID, once: str) -> UUID:
         data_class=job.data_class,
     )
     new = new_job(current(request).principal, body)
-    identity = identify(once, b"console", job_id.bytes) if once else None
+    return await _submit(request, new, identify(once, b"console", job_id.bytes) if once else None)
+
+
+async def run(request: Request, capability: str, given: dict[str, Any], once: str) -> UUID:
+    """Submit a job with this input, once for each `once`; its id. Raises what submitting raises."""
+    new = new_job(current(request).principal, SubmitJob(capability=capability, input=given))
+    return await _submit(request, new, identify(once, b"console", capability.encode(), dumps(given)) if once else None)
+
+
+async def _submit(request: Request, new: NewJob, identity: IdempotentRequest | None) -> UUID:
     answer = await get_runtime(request).in_thread(submit, request, new, identity)
     return parse_id(JOB, (answer.location or "").rpartition("/")[2], "job")

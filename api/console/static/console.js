@@ -43,9 +43,7 @@
   const EVENTS = ["job.queued", "job.started", "job.waiting", "job.classified", "job.succeeded", "job.failed",
     "job.cancelled", "job.expired", "job.rejected", "step.started", "step.finished", "progress.updated", "cost.updated",
     "input.required", "guard.findings", "child.finished"];
-  const follow = () => {
-    const live = document.querySelector("[data-events]");
-    if (!live) return;
+  const follow = (live) => {
     const source = new EventSource(live.dataset.events);
     let planned = 0;
     const soon = () => {
@@ -71,6 +69,35 @@
     };
     source.addEventListener("message.delta", (event) => setStream(text + (JSON.parse(event.data).data.text ?? "")));
     live.addEventListener("htmx:after:swap", () => setStream(text));
+  };
+
+  // [data-upload=ADDRESS]: files are sent as they are, one by one. With data-into, their ids go into the field of that
+  // name; otherwise the page is loaded again.
+  const upload = async (input) => {
+    const form = input.closest("form"), told = input.parentElement.querySelector("[data-upload-state]");
+    const field = input.dataset.into ? form.elements[input.dataset.into] : null;
+    const token = form.elements.csrf_token.value;
+    for (const [at, file] of [...input.files].entries()) {
+      told.textContent = `${at + 1} / ${input.files.length}: ${file.name}`;
+      const answer = await fetch(`${input.dataset.upload}?name=${encodeURIComponent(file.name)}`, {
+        method: "POST", body: file, headers: {
+          "content-type": file.type || "application/octet-stream", "x-csrf-token": token, "hx-request": "true",
+        },
+      });
+      if (!answer.ok || answer.status === 204) {
+        const problem = new DOMParser().parseFromString(await answer.text(), "text/html");
+        told.textContent = `${file.name}: ${problem.body.textContent.trim().replace(/\s+/g, " ") || answer.status}`;
+        return;
+      }
+      if (field) {
+        const ids = field.value.trim() ? JSON.parse(field.value) : [];
+        field.value = JSON.stringify([...ids, (await answer.json()).id]);
+      }
+    }
+    if (field) {
+      told.textContent = ""; input.value = "";
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+    } else location.reload();
   };
 
   const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
@@ -141,7 +168,8 @@
     document.addEventListener("keydown", onKey);
     document.addEventListener("click", onClick);
     document.addEventListener("htmx:after:swap", () => { updateTimes(); drawCharts(); });
-    updateTimes(); drawCharts(); follow();
+    updateTimes(); drawCharts();
+    document.querySelectorAll("[data-events]").forEach(follow);
     document.addEventListener("submit", (event) => {
       // Addresses stay short: empty filters are left out.
       if (!event.target.matches("form.filters")) return;
@@ -149,6 +177,10 @@
     });
     addEventListener("pageshow", () => {
       for (const each of document.querySelectorAll("form.filters [disabled]")) each.disabled = false;
+    });
+    document.addEventListener("change", (event) => {
+      if (event.target.matches("[data-upload]")) { event.stopPropagation(); upload(event.target); }
+      else if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
     });
     setInterval(updateTimes, 10000);
     setInterval(refresh, 1000);
