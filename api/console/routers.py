@@ -3,9 +3,11 @@
 from fastapi import APIRouter
 
 from api.console import account, sign_in, static_files
+from api.console.admin import audit, guard, installation, keys, limits, organization, webhooks
 from api.console.approvals import routes as approvals
 from api.console.jobs import one as job
 from api.console.jobs import routes as jobs
+from api.console.knowledge import routes as knowledge
 from api.console.playground import routes as playground
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -15,6 +17,14 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     job.router,
     approvals.router,
+    knowledge.router,
     playground.router,
+    organization.router,
+    keys.router,
+    limits.router,
+    guard.router,
+    webhooks.router,
+    audit.router,
+    installation.router,
     account.fallback,
 )

@@ -42,7 +42,7 @@ __all__ = ["ConsoleRoute", "current", "form", "new_router", "public", "requires"
 SIGNED_IN = "signed-in"
 SIGN_IN_PATH = "/console/sign-in"
 PROJECTS_PATH = "/console/projects"
-_TOKEN_HEADER = "x-csrf-token"
+_TOKEN_HEADER = "x-csrf-token"  # noqa: S105 - the header's name
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _FIELDS_MAX = 2000
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])

@@ -56,7 +56,9 @@ class Browser:
         """Send a form of a page of the console."""
         # The header is for routes that take a file, as the console's script sends one.
         token = {"x-csrf-token": self.csrf_token}
-        return self._send("POST", path, {**SAME_ORIGIN, **token}, data={CSRF_FIELD: self.csrf_token, **(fields or {})}, **sent)
+        return self._send(
+            "POST", path, {**SAME_ORIGIN, **token}, data={CSRF_FIELD: self.csrf_token, **(fields or {})}, **sent
+        )
 
     def open(self, path: str, **sent: Any) -> httpx.Response:
         """Open a page and follow redirects."""

@@ -11,6 +11,7 @@ from core.jobs.states import SUSPEND
 from core.kit.ids import JOB, PROJECT, SESSION, decode, encode, new_id
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.attempts import Attempt, worker_services
+from tests.factories.console_admin_things import made_admin_things
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)><a href='javascript:alert(3)'>x</a>{{ 7*7 }}"
 SCHEMA = {
@@ -48,6 +49,7 @@ def made_things(api: RunningApi, text: str = HOSTILE) -> Iterator[dict[str, str]
             "asking_id": submit(other, "probe.ask", text=text),
             "project_id": encode(PROJECT, api.key.project_id),
             "session_id": encode(SESSION, new_id()),
+            **made_admin_things(api, text),
         }
 
         def begin(name: str) -> Attempt:

@@ -111,7 +111,7 @@ def _with_choices(
         return replace(field, kind="choice", options=names, values=names, default=field.default or names[0])
     if bases and str(_property(schema, name).get("pattern", "")).startswith(_BASE):
         ids = tuple(encode(KNOWLEDGE_BASE, each.id) for each in bases)
-        options = tuple(f"{base.name} ({each})" for base, each in zip(bases, ids, strict=True))
+        options = tuple(each.name for each in bases)
         default = next((option for option, each in zip(options, ids, strict=True) if each == field.default), options[0])
         return replace(field, kind="choice", options=options, values=ids, default=default)
     return field

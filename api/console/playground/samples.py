@@ -47,7 +47,8 @@ def _python(url: str, capability: str, given: Mapping[str, Any]) -> str:
 
 def _openai_chat(url: str, given: Mapping[str, Any]) -> str:
     arguments = ",\n".join(f"    {_RENAMED.get(name, name)}={_literal(value)}" for name, value in given.items())
-    return f"{_opened(url)}answer = client.chat.completions.create(\n{arguments},\n)\nprint(answer.choices[0].message.content)"
+    call = f"answer = client.chat.completions.create(\n{arguments},\n)"
+    return f"{_opened(url)}{call}\nprint(answer.choices[0].message.content)"
 
 
 def _openai_search(url: str, capability: str, given: Mapping[str, Any]) -> str:
@@ -56,13 +57,14 @@ def _openai_search(url: str, capability: str, given: Mapping[str, Any]) -> str:
     tools = [{"type": "file_search", "vector_store_ids": bases}]
     return (
         f"{_opened(url)}answer = client.responses.create(\n    model={capability!r},\n"
-        f"    input={given.get(_SEARCHES[capability], '')!r},\n    tools={_literal(tools)},\n)\nprint(answer.output_text)"
+        f"    input={given.get(_SEARCHES[capability], '')!r},\n    tools={_literal(tools)},\n)\n"
+        "print(answer.output_text)"
     )
 
 
 def _opened(url: str) -> str:
-    base = f"{url}/openai/v1"
-    return f'import os\n\nfrom openai import OpenAI\n\nclient = OpenAI(base_url={base!r}, api_key=os.environ["WAYBILL_API_KEY"])\n'
+    call = f'client = OpenAI(base_url={url + "/openai/v1"!r}, api_key=os.environ["WAYBILL_API_KEY"])'
+    return f"import os\n\nfrom openai import OpenAI\n\n{call}\n"
 
 
 def _literal(value: Any) -> str:

@@ -16,6 +16,11 @@ class Page:
     is_html: bool = True
 
 
+_DOCUMENT = "/console/knowledge/{base_id}/documents/{document_id}"
+_PROJECT = "/console/admin/projects/{project_id}"
+_MEMBER = "/console/admin/members/{member_id}"
+_DELIVERY = "/console/admin/webhooks/deliveries/{delivery_id}"
+
 # By method and the route's path. A POST is sent once, with `fields`, by callers who must be refused.
 PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/console"): Page("/console"),
@@ -36,5 +41,58 @@ PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/console/approvals"): Page("/console/approvals"),
     ("GET", "/console/approvals/{job_id}"): Page("/console/approvals/{asking_id}"),
     ("POST", "/console/approvals/{job_id}"): Page("/console/approvals/{asking_id}", fields={"value": "yes"}),
+    ("GET", "/console/knowledge"): Page("/console/knowledge"),
+    ("POST", "/console/knowledge"): Page("/console/knowledge", fields={"name": "x"}),
+    ("GET", "/console/knowledge/{base_id}"): Page("/console/knowledge/{base_id}"),
+    ("POST", "/console/knowledge/{base_id}"): Page("/console/knowledge/{base_id}", fields={"data_class": "public"}),
+    ("POST", "/console/knowledge/{base_id}/delete"): Page("/console/knowledge/{base_id}/delete"),
+    ("POST", "/console/knowledge/{base_id}/documents"): Page("/console/knowledge/{base_id}/documents", "name=a.txt"),
+    ("POST", "/console/knowledge/{base_id}/ingest"): Page("/console/knowledge/{base_id}/ingest"),
+    ("POST", "/console/knowledge/{base_id}/search"): Page("/console/knowledge/{base_id}/search", fields={"query": "x"}),
+    ("GET", "/console/knowledge/{base_id}/documents/{document_id}"): Page(_DOCUMENT),
+    ("POST", "/console/knowledge/{base_id}/documents/{document_id}/delete"): Page(f"{_DOCUMENT}/delete"),
+    ("GET", "/console/playground"): Page("/console/playground"),
+    ("POST", "/console/playground"): Page("/console/playground", fields={"capability": "probe.act"}),
+    ("GET", "/console/playground/jobs/{job_id}"): Page("/console/playground/jobs/{ended_id}"),
+    ("POST", "/console/playground/quote"): Page("/console/playground/quote", fields={"capability": "probe.act"}),
+    ("POST", "/console/playground/files"): Page("/console/playground/files", "name=a.txt"),
+    ("GET", "/console/admin"): Page("/console/admin"),
+    ("GET", "/console/admin/projects"): Page("/console/admin/projects"),
+    ("POST", "/console/admin/projects"): Page("/console/admin/projects", fields={"name": "x"}),
+    ("POST", "/console/admin/projects/{project_id}"): Page(_PROJECT, fields={"name": "x"}),
+    ("POST", "/console/admin/projects/{project_id}/archive"): Page(f"{_PROJECT}/archive"),
+    ("POST", "/console/admin/projects/{project_id}/restore"): Page(f"{_PROJECT}/restore"),
+    ("GET", "/console/admin/members"): Page("/console/admin/members"),
+    ("POST", "/console/admin/members"): Page("/console/admin/members", fields={"subject": "x", "role": "owner"}),
+    ("POST", "/console/admin/members/{member_id}"): Page(_MEMBER, fields={"role": "owner"}),
+    ("POST", "/console/admin/members/{member_id}/remove"): Page(f"{_MEMBER}/remove"),
+    ("GET", "/console/admin/keys"): Page("/console/admin/keys"),
+    ("POST", "/console/admin/keys"): Page("/console/admin/keys", fields={"name": "x"}),
+    ("POST", "/console/admin/keys/{key_id}/rotate"): Page("/console/admin/keys/{key_id}/rotate"),
+    ("POST", "/console/admin/keys/{key_id}/revoke"): Page("/console/admin/keys/{key_id}/revoke"),
+    ("GET", "/console/admin/limits"): Page("/console/admin/limits"),
+    ("POST", "/console/admin/limits"): Page("/console/admin/limits", fields={"kind": "jobs_per_day", "value": "1"}),
+    ("POST", "/console/admin/limits/remove"): Page("/console/admin/limits/remove", fields={"kind": "jobs_per_day"}),
+    ("GET", "/console/admin/retention"): Page("/console/admin/retention"),
+    ("POST", "/console/admin/retention"): Page("/console/admin/retention", fields={"kind": "events", "days": "1"}),
+    ("POST", "/console/admin/retention/remove"): Page("/console/admin/retention/remove", fields={"kind": "events"}),
+    ("GET", "/console/admin/guard"): Page("/console/admin/guard"),
+    ("POST", "/console/admin/guard"): Page("/console/admin/guard", fields={"template": "strict"}),
+    ("POST", "/console/admin/guard/try"): Page("/console/admin/guard/try", fields={"text": "x"}),
+    ("GET", "/console/admin/webhooks"): Page("/console/admin/webhooks"),
+    ("POST", "/console/admin/webhooks"): Page("/console/admin/webhooks", fields={"url": "https://hooks.example/y"}),
+    ("GET", "/console/admin/webhooks/deliveries/{delivery_id}"): Page(_DELIVERY),
+    ("POST", "/console/admin/webhooks/deliveries/{delivery_id}/redeliver"): Page(f"{_DELIVERY}/redeliver"),
+    ("GET", "/console/admin/webhooks/{endpoint_id}"): Page("/console/admin/webhooks/{endpoint_id}"),
+    **{
+        ("POST", f"/console/admin/webhooks/{{endpoint_id}}/{act}"): Page(
+            f"/console/admin/webhooks/{{endpoint_id}}/{act}"
+        )
+        for act in ("pause", "resume", "test", "remove", "rotate", "redeliver")
+    },
+    ("GET", "/console/admin/audit"): Page("/console/admin/audit"),
+    ("GET", "/console/admin/audit/verify"): Page("/console/admin/audit/verify"),
+    ("GET", "/console/admin/audit/{record_id}/proof"): Page("/console/admin/audit/{record_id}/proof"),
+    ("GET", "/console/admin/installation"): Page("/console/admin/installation"),
     ("POST", "/console/sign-out"): Page("/console/sign-out"),
 }
