@@ -46,8 +46,8 @@ async def limits(request: Request, cursor: Cursor = None) -> Response:
     return render(
         request,
         "admin/limits.html",
-        mine=[to_wire(each) for each in mine],
-        stored=[to_wire(each) for each in stored[:PAGE]],
+        mine=[(each, to_wire(each)) for each in mine],
+        stored=[(each, to_wire(each)) for each in stored[:PAGE]],
         older=None if last is None else cursors.encode(last),
         kinds=[each.value for each in LimitKind],
         project_id=current(request).row.project_id,

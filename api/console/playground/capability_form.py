@@ -113,7 +113,7 @@ def _with_choices(
         ids = tuple(encode(KNOWLEDGE_BASE, each.id) for each in bases)
         options = tuple(each.name for each in bases)
         default = next((option for option, each in zip(options, ids, strict=True) if each == field.default), options[0])
-        return replace(field, kind="choice", options=options, values=ids, default=default)
+        return replace(field, kind="choice", options=options, values=ids, default=default, help="")
     return field
 
 

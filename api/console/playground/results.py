@@ -16,6 +16,7 @@ from core.ledger.service import entries_of
 
 # What capabilities call the text that they write, the best first.
 _TEXTS = ("answer", "reply", "markdown", "text")
+_QUESTIONS = ("query", "question", "message")
 _FACTS_MAX = 12
 
 
@@ -39,6 +40,12 @@ class Run:
         """What the capability wrote, if it wrote one text."""
         found = (self.result or {}).get
         return next((value for name in _TEXTS if isinstance(value := found(name), str) and value), None)
+
+    @property
+    def asked(self) -> str:
+        """What it was asked, where that is one text."""
+        found = (self.given or {}).get
+        return next((value for name in _QUESTIONS if isinstance(value := found(name), str) and value), "")
 
     @property
     def no_answer(self) -> str:
