@@ -1,7 +1,7 @@
 """Debian's Chromium under Playwright: neither is installed with the product.
 
-    apt install chromium
-    pip install playwright==1.65.2
+apt install chromium
+pip install playwright==1.65.2
 """
 
 import shutil
