@@ -37,7 +37,7 @@ from core.keys.sessions.service import SignedIn
 from core.kit.db import is_unavailable
 from core.kit.errors import BadRequest, Unauthenticated, UnsupportedMedia, WaybillError
 
-__all__ = ["ConsoleRoute", "current", "form", "new_router", "public", "requires", "signed_in"]
+__all__ = ["ConsoleRoute", "any_query", "current", "form", "new_router", "public", "requires", "signed_in"]
 
 SIGNED_IN = "signed-in"
 SIGN_IN_PATH = "/console/sign-in"
@@ -55,6 +55,12 @@ def signed_in(endpoint: _Endpoint) -> _Endpoint:
     return endpoint
 
 
+def any_query(endpoint: _Endpoint) -> _Endpoint:
+    """Mark a page whose address others write: parameters that it does not know are ignored."""
+    endpoint.takes_any_query = True  # type: ignore[attr-defined]
+    return endpoint
+
+
 class ConsoleRoute(APIRoute):
     """Resolves the session, refuses forged forms, and answers every error with a page."""
 
@@ -63,6 +69,7 @@ class ConsoleRoute(APIRoute):
         inner = super().get_route_handler()
         scope = required_scope(self.endpoint)
         organization_wide = bool(getattr(self.endpoint, "is_organization_wide", False))
+        takes_any_query = bool(getattr(self.endpoint, "takes_any_query", False))
         parameters = QueryParameters(self)
 
         async def guarded(request: Request) -> Response:
@@ -72,7 +79,8 @@ class ConsoleRoute(APIRoute):
                     for name, value in request.query_params.multi_items():
                         require_clean_text(name, "query")
                         require_clean_text(value, f"query.{name}")
-                parameters.require_known(request)
+                if not takes_any_query:
+                    parameters.require_known(request)
                 return _protected(await inner(request))
             except Unauthenticated as refused:
                 return _sign_in_again(request, refused)
