@@ -13,7 +13,7 @@ import psycopg_pool
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.datastructures import FormData
+from starlette.datastructures import ImmutableMultiDict
 from starlette.exceptions import HTTPException
 
 from api.bodies import read_body, refuse_encoding, require_clean_text
@@ -44,6 +44,7 @@ SIGN_IN_PATH = "/console/sign-in"
 PROJECTS_PATH = "/console/projects"
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _FIELDS_MAX = 2000
+Form = ImmutableMultiDict[str, str]
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -113,9 +114,9 @@ def current(request: Request) -> SignedIn:
     return found
 
 
-def form(request: Request) -> FormData:
+def form(request: Request) -> Form:
     """The fields of a form that was sent, already checked to come from a page of the same session."""
-    found: FormData = request.state.form
+    found: Form = request.state.form
     return found
 
 
@@ -163,7 +164,7 @@ async def resolve(request: Request) -> SignedIn:
     )
 
 
-async def _read_form(request: Request) -> FormData:
+async def _read_form(request: Request) -> Form:
     refuse_encoding(request)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM_TYPE:
         raise UnsupportedMedia(f"pages of the console accept {_FORM_TYPE}")
@@ -175,7 +176,7 @@ async def _read_form(request: Request) -> FormData:
     for name, value in fields:
         require_clean_text(name, "form")
         require_clean_text(value, f"form.{name}")
-    return FormData(fields)
+    return ImmutableMultiDict(fields)
 
 
 def _protected(response: Response) -> Response:

@@ -43,9 +43,9 @@ async def sign_in_page(
 async def sign_in(request: Request) -> Response:
     """Exchange a key for a session."""
     fields = form(request)
-    following = str(fields.get("next", ""))
+    following = fields.get("next", "")
     try:
-        principal = await identify(request, str(fields.get("key", "")).strip())
+        principal = await identify(request, fields.get("key", "").strip())
         _require_key(principal)
     except Unauthenticated as refused:
         return sign_in_form(request, following, refused=refused)
@@ -56,7 +56,7 @@ async def sign_in(request: Request) -> Response:
 @public
 async def sign_in_with_link(request: Request) -> Response:
     """Exchange a link for a session."""
-    runtime, token = get_runtime(request), str(form(request).get("link", ""))
+    runtime, token = get_runtime(request), form(request).get("link", "")
     try:
         principal = await count_failures(
             request,

@@ -190,8 +190,8 @@ def test_several_jobs_are_cancelled_and_what_is_refused_is_said(api: RunningApi,
         again = browser.post("/console/jobs/several", {"act": "run_again", "job": made, "once": "x", "back": "//evil"})
         assert again.headers["location"] == "/console/jobs"
         assert "2 submitted again." in browser.get("/console/jobs").text
-        for fields in ({"act": "erase", "job": made}, {"act": "cancel"}):
-            assert browser.post("/console/jobs/several", fields).status_code == 422
+        for wrong in ({"act": "erase", "job": made}, {"act": "cancel", "job": []}):
+            assert browser.post("/console/jobs/several", wrong).status_code == 422
 
 
 def test_a_question_is_answered_by_the_form_of_its_schema(api: RunningApi) -> None:

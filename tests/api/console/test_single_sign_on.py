@@ -146,7 +146,9 @@ def test_who_has_no_role_is_told(api: RunningApi, browser: Browser, provider: Id
 def test_an_answer_that_does_not_belong_to_the_request_signs_nobody_in(
     api: RunningApi, browser: Browser, owner: IssuedKey, provider: IdentityProvider, fault: str
 ) -> None:
-    url, more, wrong = start(browser), {}, {}
+    more: dict[str, str] = {}
+    wrong: dict[str, Any] = {}
+    url = start(browser)
     if fault == "nonce":
         wrong = {"nonce": "of another sign-in"}
     elif fault == "audience":
