@@ -48,6 +48,11 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("link_invalid", "the link to the console was used, or is older than ten minutes", "`waybill console`"),
         ("session_ended", "the console's session was ended, idle for 30 minutes, or is 12 hours old", "sign in again"),
         ("session_missing", "the browser is not signed in to the console", "sign in"),
+        (
+            "sign_in_refused",
+            "the identity provider refused, or its answer belongs to another sign-in",
+            "start again from the console",
+        ),
         ("token_expired", "the token has expired", "sign in again"),
         (
             "token_invalid",

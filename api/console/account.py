@@ -60,7 +60,7 @@ async def projects(request: Request, following: Following = None, cursor: Cursor
 @requires("projects:read", organization_wide=True)
 async def choose_project(request: Request) -> Response:
     """Work in a project from now on. Only people choose: a key has its project."""
-    project_id = parse_id(PROJECT, str(form(request).get("project", "")), "project")
+    project_id = parse_id(PROJECT, form(request).get("project", ""), "project")
     found = await read(
         request, lambda runtime, session, principal: runtime.projects.get(session, principal, project_id)
     )
@@ -69,7 +69,7 @@ async def choose_project(request: Request) -> Response:
         raise NotFound("a key has one project; sign in with a key of the other", code="project_not_found")
     token = request.cookies[SESSION_COOKIE]
     await runtime.in_thread(runtime.console_sessions.choose_project, session, token, project_id)
-    response = redirect(request, local(str(form(request).get("next", ""))))
+    response = redirect(request, local(form(request).get("next", "")))
     return flash(response, _("You are working in %(project)s.", project=found.name))
 
 

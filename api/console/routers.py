@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.console import account, sign_in, static_files
+from api.console import account, sign_in, single_sign_on, static_files
 from api.console.admin import audit, guard, installation, keys, limits, organization, webhooks
 from api.console.approvals import routes as approvals
 from api.console.jobs import one as job
@@ -13,6 +13,7 @@ from api.console.playground import routes as playground
 ROUTERS: tuple[APIRouter, ...] = (
     static_files.router,
     sign_in.router,
+    single_sign_on.router,
     account.router,
     jobs.router,
     job.router,

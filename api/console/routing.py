@@ -13,7 +13,7 @@ import psycopg_pool
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.datastructures import FormData
+from starlette.datastructures import ImmutableMultiDict
 from starlette.exceptions import HTTPException
 
 from api.bodies import read_body, refuse_encoding, require_clean_text
@@ -37,7 +37,17 @@ from core.keys.sessions.service import SignedIn
 from core.kit.db import is_unavailable
 from core.kit.errors import BadRequest, Unauthenticated, UnsupportedMedia, WaybillError
 
-__all__ = ["ConsoleRoute", "current", "form", "new_router", "public", "requires", "signed_in", "takes_file"]
+__all__ = [
+    "ConsoleRoute",
+    "any_query",
+    "current",
+    "form",
+    "new_router",
+    "public",
+    "requires",
+    "signed_in",
+    "takes_file",
+]
 
 SIGNED_IN = "signed-in"
 SIGN_IN_PATH = "/console/sign-in"
@@ -45,6 +55,7 @@ PROJECTS_PATH = "/console/projects"
 _TOKEN_HEADER = "x-csrf-token"  # noqa: S105 - the header's name
 _FORM_TYPE = "application/x-www-form-urlencoded"
 _FIELDS_MAX = 2000
+Form = ImmutableMultiDict[str, str]
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -62,6 +73,12 @@ def takes_file(endpoint: _Endpoint) -> _Endpoint:
     return endpoint
 
 
+def any_query(endpoint: _Endpoint) -> _Endpoint:
+    """Mark a page whose address others write: parameters that it does not know are ignored."""
+    endpoint.takes_any_query = True  # type: ignore[attr-defined]
+    return endpoint
+
+
 class ConsoleRoute(APIRoute):
     """Resolves the session, refuses forged forms, and answers every error with a page."""
 
@@ -71,6 +88,7 @@ class ConsoleRoute(APIRoute):
         scope = required_scope(self.endpoint)
         organization_wide = bool(getattr(self.endpoint, "is_organization_wide", False))
         has_file = bool(getattr(self.endpoint, "takes_file", False))
+        takes_any_query = bool(getattr(self.endpoint, "takes_any_query", False))
         parameters = QueryParameters(self)
 
         async def guarded(request: Request) -> Response:
@@ -80,7 +98,8 @@ class ConsoleRoute(APIRoute):
                     for name, value in request.query_params.multi_items():
                         require_clean_text(name, "query")
                         require_clean_text(value, f"query.{name}")
-                parameters.require_known(request)
+                if not takes_any_query:
+                    parameters.require_known(request)
                 return _protected(await inner(request))
             except Unauthenticated as refused:
                 return _sign_in_again(request, refused)
@@ -113,9 +132,9 @@ def current(request: Request) -> SignedIn:
     return found
 
 
-def form(request: Request) -> FormData:
+def form(request: Request) -> Form:
     """The fields of a form that was sent, already checked to come from a page of the same session."""
-    found: FormData = request.state.form
+    found: Form = request.state.form
     return found
 
 
@@ -166,7 +185,7 @@ async def resolve(request: Request) -> SignedIn:
     )
 
 
-async def _read_form(request: Request) -> FormData:
+async def _read_form(request: Request) -> Form:
     refuse_encoding(request)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM_TYPE:
         raise UnsupportedMedia(f"pages of the console accept {_FORM_TYPE}")
@@ -178,7 +197,7 @@ async def _read_form(request: Request) -> FormData:
     for name, value in fields:
         require_clean_text(name, "form")
         require_clean_text(value, f"form.{name}")
-    return FormData(fields)
+    return ImmutableMultiDict(fields)
 
 
 def _protected(response: Response) -> Response:

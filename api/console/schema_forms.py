@@ -50,13 +50,13 @@ def fields_of(schema: Mapping[str, Any], default: Any = None) -> list[Field]:
     return [_field(WHOLE, "", whole, True, default)]
 
 
-def value_of(fields: Sequence[Field], sent: Mapping[str, Any]) -> Any:
+def value_of(fields: Sequence[Field], sent: Mapping[str, str]) -> Any:
     """The value in a sent form. Empty optional fields are left out. Raises `Unprocessable` naming a field."""
     if len(fields) == 1 and fields[0].name == WHOLE:
-        return _value(fields[0], str(sent.get(WHOLE, "")))
+        return _value(fields[0], sent.get(WHOLE, ""))
     found = {}
     for field in fields:
-        given = str(sent.get(field.name, ""))
+        given = sent.get(field.name, "")
         if given or field.is_required:
             found[field.name.removeprefix(PREFIX)] = _value(field, given)
     return found

@@ -1,6 +1,6 @@
 """``/console/sign-in``: a key, or a link that `waybill up` prints, is exchanged for a session; and the way out."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Query, Request, Response
 
@@ -12,6 +12,9 @@ from api.deps import get_runtime
 from api.routing import count_failures, identify
 from core.keys.principal import Principal
 from core.kit.errors import PermissionDenied, Unauthenticated, WaybillError
+
+if TYPE_CHECKING:
+    from core.keys.oidc import Identity
 
 router = new_router()
 
@@ -32,7 +35,7 @@ async def sign_in_page(
     link: Annotated[str | None, Query(max_length=_TOKEN_MAX)] = None,
 ) -> Response:
     """The form. Opening a link does not use it up: what fetches links ahead of people must not."""
-    return _page(request, following, link=link)
+    return sign_in_form(request, following, link=link)
 
 
 @router.post("/sign-in")
@@ -40,20 +43,20 @@ async def sign_in_page(
 async def sign_in(request: Request) -> Response:
     """Exchange a key for a session."""
     fields = form(request)
-    following = str(fields.get("next", ""))
+    following = fields.get("next", "")
     try:
-        principal = await identify(request, str(fields.get("key", "")).strip())
+        principal = await identify(request, fields.get("key", "").strip())
         _require_key(principal)
     except Unauthenticated as refused:
-        return _page(request, following, refused=refused)
-    return await _begin(request, principal, following)
+        return sign_in_form(request, following, refused=refused)
+    return await begin(request, principal, following)
 
 
 @router.post("/sign-in/link")
 @public
 async def sign_in_with_link(request: Request) -> Response:
     """Exchange a link for a session."""
-    runtime, token = get_runtime(request), str(form(request).get("link", ""))
+    runtime, token = get_runtime(request), form(request).get("link", "")
     try:
         principal = await count_failures(
             request,
@@ -62,8 +65,8 @@ async def sign_in_with_link(request: Request) -> Response:
             lambda: runtime.in_thread(runtime.console_sessions.redeem_link, token),
         )
     except Unauthenticated as refused:
-        return _page(request, None, refused=refused)
-    return await _begin(request, principal, None)
+        return sign_in_form(request, None, refused=refused)
+    return await begin(request, principal, None)
 
 
 @router.post("/sign-out")
@@ -82,12 +85,14 @@ def _require_key(principal: Principal) -> None:
         raise PermissionDenied("sign in with an API key here; tokens of an identity provider are for the API")
 
 
-async def _begin(request: Request, principal: Principal, following: str | None) -> Response:
+async def begin(
+    request: Request, principal: Principal, following: str | None, identity: "Identity | None" = None
+) -> Response:
     """A new session, whatever the browser had: one that another person planted there ends with this."""
     runtime = get_runtime(request)
     await _end_earlier(request)
     agent = request.headers.get("user-agent", "")
-    token = await runtime.in_thread(runtime.console_sessions.open, principal, agent)
+    token = await runtime.in_thread(runtime.console_sessions.open, principal, agent, identity)
     response = redirect(request, local(following))
     set_session(response, token)
     return response
@@ -111,14 +116,16 @@ def local(following: str | None) -> str:
     return HOME
 
 
-def _page(
+def sign_in_form(
     request: Request, following: str | None, *, link: str | None = None, refused: WaybillError | None = None
 ) -> Response:
+    """The page with its form, and why the last attempt was refused."""
     return render(
         request,
         "sign_in.html",
         status=200 if refused is None else refused.status,
         next=local(following),
         link=link,
+        issuers=get_runtime(request).code_flow.names(),
         refused=None if refused is None else refused.detail,
     )

@@ -112,7 +112,7 @@ def visible_to(principal: Principal) -> dict[str, Any]:
     }
 
 
-def to_record(row: Row[Any]) -> JobRecord:
+def to_record(row: Sequence[Any]) -> JobRecord:
     """The record of a row that starts with `COLUMNS`."""
     values = tuple(row[:_WIDTH])
     return JobRecord(*values[:6], JobState(values[6]), *values[7:-1], DataClass(values[-1]))  # type: ignore[call-arg]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import httpx
 import pytest
@@ -34,7 +35,9 @@ def submit(client: httpx.Client, capability: str = "probe.act", text: str = HOST
 
 
 @contextmanager
-def made_things(api: RunningApi, text: str = HOSTILE) -> Iterator[dict[str, str]]:
+def made_things(
+    api: RunningApi, text: str = HOSTILE, approves: Literal["money"] | None = None
+) -> Iterator[dict[str, str]]:
     """Ids of a queued, a running, an ended, a failed and an asking job of the API's own key, and of what is not there.
 
     The asking job was submitted by another key, so that the API's own may answer it.
@@ -47,6 +50,7 @@ def made_things(api: RunningApi, text: str = HOSTILE) -> Iterator[dict[str, str]
             "ended_id": submit(client, text=text),
             "failed_id": submit(client, text=text),
             "asking_id": submit(other, "probe.ask", text=text),
+            "submitter": another.plaintext,
             "project_id": encode(PROJECT, api.key.project_id),
             "session_id": encode(SESSION, new_id()),
             **made_admin_things(api, text),
@@ -70,7 +74,7 @@ def made_things(api: RunningApi, text: str = HOSTILE) -> Iterator[dict[str, str]
         asking = begin("asking_id")
         details = {"customer_words": text, "effect": text, "why": text, "more": {"note": text}}
         with pytest.raises(JobSuspended) as suspended:
-            asking.context.ask("approve", f"May it be done? {text}", SCHEMA, details=details)
+            asking.context.ask("approve", f"May it be done? {text}", SCHEMA, details=details, approves=approves)
         why = suspended.value
         asking.context.end(SUSPEND, "job.waiting", {"reason": why.reason}, reason=why.reason, error=why.why)
         yield things

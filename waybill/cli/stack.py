@@ -98,14 +98,20 @@ def console(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> N
 
     Accesses the database directly: it needs DATABASE_URL or a running stack.
     """
+    from core.kit.errors import Unauthenticated
     from waybill.cli.connect import find_api
+    from waybill.cli.failures import CliError
     from waybill.cli.local import local_settings
     from waybill.stack.console_link import console_link
 
     output = Output(as_json=as_json)
     settings = local_settings()
     where, key = find_api(settings, url, api_key)
-    link = console_link(settings, where, key)
+    try:
+        link = console_link(settings, where, key)
+    except Unauthenticated as refused:
+        remedy = "give a key of this installation: --api-key, WAYBILL_API_KEY, or `waybill keys create`"
+        raise CliError(refused.detail, remedy=remedy, code=refused.code, exit_code=Exit.DENIED) from None
     if as_json:
         output.document({"url": link})
         return

@@ -80,7 +80,7 @@ async def answer(request: Request, job_id: JobId) -> Response:
     """Give the answer that the question's form holds."""
     found = parse_id(JOB, job_id, "job")
     sent = form(request)
-    key = str(sent.get("key", ""))[:_KEY_MAX]
+    key = sent.get("key", "")[:_KEY_MAX]
     asked, _job, _refused = await read(
         request, lambda runtime, session, principal: _ask(runtime, session, principal, found, key)
     )

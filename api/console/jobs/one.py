@@ -192,5 +192,5 @@ async def cancel(request: Request, job_id: JobId) -> Response:
 @requires("jobs:write")
 async def again(request: Request, job_id: JobId) -> Response:
     """Submit a job with the same input."""
-    new_id = await run_again(request, parse_id(JOB, job_id, "job"), str(form(request).get("once", ""))[:200])
+    new_id = await run_again(request, parse_id(JOB, job_id, "job"), form(request).get("once", "")[:200])
     return flash(redirect(request, f"/console/jobs/{encode(JOB, new_id)}"), _("Submitted again: this is the new job."))

@@ -79,7 +79,7 @@ async def jobs(
 async def act_on_several(request: Request) -> Response:
     """Cancel the chosen jobs, or run them again; each as if it were alone."""
     fields = form(request)
-    act, chosen = str(fields.get("act", "")), [str(each) for each in fields.getlist("job")]
+    act, chosen = fields.get("act", ""), fields.getlist("job")
     if act not in _ACTS or not 0 < len(chosen) <= _PAGE:
         message = f"choose from 1 to {_PAGE} jobs, and what to do: {', '.join(_ACTS)}"
         raise invalid([{"path": "form.job", "code": "invalid_choice", "message": message}])
@@ -90,14 +90,14 @@ async def act_on_several(request: Request) -> Response:
             if act == "cancel":
                 await cancel_job(request, job_id)
             else:
-                await run_again(request, job_id, f"{str(fields.get('once', ''))[:_ONCE_MAX]}-{each}")
+                await run_again(request, job_id, f"{fields.get('once', '')[:_ONCE_MAX]}-{each}")
         except WaybillError as error:
             refused.append(error.detail)
     done = len(chosen) - len(refused)
     text = _("%(done)s cancelled.", done=done) if act == "cancel" else _("%(done)s submitted again.", done=done)
     if refused:
         text = f"{text} {_('%(refused)s refused: %(why)s', refused=len(refused), why=refused[0])}"
-    back = str(fields.get("back", ""))
+    back = fields.get("back", "")
     to = back if back.startswith(f"{LIST}?") else LIST
     return flash(redirect(request, to), text, "failed" if refused else "done")
 

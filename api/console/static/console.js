@@ -100,7 +100,8 @@
     } else location.reload();
   };
 
-  const isTyping = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
+  const isTyping = (target) =>
+    target.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]") !== null;
   const moveRow = (step) => {
     const rows = [...document.querySelectorAll("table.rows tbody tr")];
     if (!rows.length) return;
@@ -109,7 +110,7 @@
     rows[at]?.classList.remove("current");
     rows[to].classList.add("current");
     rows[to].scrollIntoView({ block: "nearest" });
-    rows[to].querySelector("a, button, input")?.focus({ preventScroll: true });
+    (rows[to].querySelector("a") ?? rows[to].querySelector("button, input"))?.focus({ preventScroll: true });
   };
   const openHelp = () => { const help = document.querySelector("#keys-help"); if (help && !help.open) help.showModal(); };
   const onKey = (event) => {

@@ -21,6 +21,12 @@ class LinkInvalid(Unauthenticated):
     default_code = "link_invalid"
 
 
+class SignInRefused(Unauthenticated):
+    """The identity provider refused to sign in, or its answer does not belong to this browser's request."""
+
+    default_code = "sign_in_refused"
+
+
 class ForgedRequest(PermissionDenied):
     """A form of the console was sent by another site, or by an earlier session."""
 

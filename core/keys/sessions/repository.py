@@ -129,7 +129,7 @@ def find(executor: Executor, digest: bytes, idle: timedelta | None) -> SessionRo
     """The session, unless it has ended; with `idle`, this is a use and moves its idle end. Needs `Database.system`."""
     touching = [] if idle is None else [(_TOUCH, {"hash": digest, "idle": idle})]
     row = execute_all(executor, [*touching, (_FIND, {"hash": digest})])[-1].one_or_none()
-    return None if row is None else SessionRow(*row)
+    return None if row is None else SessionRow(**row._asdict())
 
 
 def list_open(executor: Executor, owner: Owner, limit: int) -> list[OpenSession]:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 IDLE = timedelta(minutes=30)
 LIVES = timedelta(hours=12)
+# What a token said about roles is not asked for again, so it counts as long as such tokens usually live.
+CLAIMED_LIVES = timedelta(hours=1)
 LINK_LIVES = timedelta(minutes=10)
 LISTED_MAX = 100
 _TOUCH_SECONDS = 60.0
@@ -83,7 +85,7 @@ class ConsoleSessions:
                 roles=_roles(identity),
                 user_agent=user_agent[:_USER_AGENT_MAX],
                 idle=IDLE,
-                lives=LIVES,
+                lives=LIVES if identity is None or identity.roles is None else CLAIMED_LIVES,
             )
             _record(session, AuditAction.SESSION_CREATE, principal, session_id)
         return token

@@ -27,6 +27,8 @@ PUBLIC_PAGES = {
     ("GET", "/console/sign-in"),
     ("POST", "/console/sign-in"),
     ("POST", "/console/sign-in/link"),
+    ("GET", "/console/sign-in/oidc"),
+    ("GET", "/console/sign-in/callback"),
     ("GET", "/console/static/{digest}/{name:path}"),
     ("GET", "/console/{rest:path}"),
 }
