@@ -162,9 +162,7 @@ def test_a_policy_is_tried_and_put_in_force(api: RunningApi, owner: Browser) -> 
     act(api, owner, "/console/admin/guard", {"template": "off", "version": "1"}, "api:guard_policy:update")
 
 
-def test_webhooks_are_tested_paused_and_removed(
-    api: RunningApi, owner: Browser, things: dict[str, str]
-) -> None:
+def test_webhooks_are_tested_paused_and_removed(api: RunningApi, owner: Browser, things: dict[str, str]) -> None:
     at = f"/console/admin/webhooks/{things['endpoint_id']}"
     act(api, owner, f"{at}/pause", {}, "api:webhook_endpoint:pause")
     act(api, owner, f"{at}/resume", {}, "api:webhook_endpoint:resume")
