@@ -1,6 +1,7 @@
 """A browser as far as HTTP goes: it keeps the console's cookies, says where a form comes from, and sends its token."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -60,7 +61,7 @@ class Browser:
             "POST", path, {**SAME_ORIGIN, **token}, data={CSRF_FIELD: self.csrf_token, **(fields or {})}, **sent
         )
 
-    def upload(self, path: str, content: bytes, headers: dict[str, str | None] | None = None) -> httpx.Response:
+    def upload(self, path: str, content: bytes, headers: Mapping[str, str | None] | None = None) -> httpx.Response:
         """Send a file as the console's script does."""
         given = {"content-type": "text/plain", "x-csrf-token": self.csrf_token, **(headers or {})}
         fetch = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}
