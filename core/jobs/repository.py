@@ -9,7 +9,9 @@ from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from core.audit.actions import AuditAction
+from core.jobs.conditions import ACTIVE, FAILED
 from core.jobs.records import Event, JobFilter, JobRecord, NewJob
+from core.jobs.states import ACTIVE as ACTIVE_STATES
 from core.jobs.states import CANCEL, JobState, Reason
 from core.jobs.trail import CALLER, actor_parameters, audited, digest_of
 from core.keys.authority import CALLER_COLUMNS, Submitted, grants_of
@@ -190,6 +192,11 @@ def conditions(where: JobFilter, principal: Principal) -> tuple[str, dict[str, A
     """The WHERE clause of a listing, and its parameters."""
     clauses = [VISIBLE, f"shadow_arm_id IS {'NOT ' if where.shadows else ''}NULL"]
     values = visible_to(principal)
+    # As the partial indexes say it: both kinds are few beside what has succeeded.
+    if where.states and ACTIVE_STATES.issuperset(where.states):
+        clauses.append(ACTIVE)
+    elif where.states and set(where.states) <= {JobState.FAILED, JobState.EXPIRED, JobState.REJECTED}:
+        clauses.append(FAILED)
     for name, clause, value in (
         ("states", "state = ANY(CAST(:states AS job_state[]))", [state.value for state in where.states]),
         ("capability", "capability = :capability", where.capability),
