@@ -96,3 +96,8 @@ PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/console/admin/installation"): Page("/console/admin/installation"),
     ("POST", "/console/sign-out"): Page("/console/sign-out"),
 }
+
+
+def address(page: Page, things: dict[str, str]) -> str:
+    path = page.path.format(**things)
+    return f"{path}?{page.query.format(**things)}" if page.query else path
