@@ -1,6 +1,7 @@
 """What knowledge and administration show, with markup in every text that someone may write."""
 
 import hashlib
+import secrets
 
 from core.audit import sealer
 from core.keys.members import repository as members
@@ -28,7 +29,12 @@ def made_admin_things(api: RunningApi, text: str) -> dict[str, str]:
         things = _knowledge(api, database, principal, text)
         with database.tenant(organization_id) as session:
             member = members.insert(
-                session, organization_id, issuer="https://id.example", subject=text[:200], email=None, role=Role.AUDITOR
+                session,
+                organization_id,
+                issuer="https://id.example",
+                subject=f"{secrets.token_hex(4)} {text}"[:200],
+                email=None,
+                role=Role.AUDITOR,
             )
             assert member is not None
             service = WebhookService(api.settings)
@@ -58,7 +64,7 @@ def made_admin_things(api: RunningApi, text: str) -> dict[str, str]:
 def _knowledge(api: RunningApi, database: Database, principal: Principal, text: str) -> dict[str, str]:
     service, blobs = KnowledgeService(), open_blob_store(api.settings)
     with database.tenant(principal.organization_id) as session:
-        base = service.create_base(session, principal, text[:200], text)
+        base = service.create_base(session, principal, f"{secrets.token_hex(4)} {text}"[:200], text)
     documents = [
         upload(database, principal, base, blobs, name=f"{number} {text}"[:200], data=text.encode())
         for number in range(3)
