@@ -88,6 +88,13 @@ def test_signing_in_leads_to_no_other_site(api: RunningApi, browser: Browser, fo
     assert answer.headers["location"] == "/console"
 
 
+def test_an_address_to_come_back_to_begins_no_other_header(api: RunningApi, browser: Browser) -> None:
+    following = "/console/jobs?label=é\r\nSet-Cookie: planted=1"
+    answer = browser.post("/console/sign-in", {"key": api.key.plaintext, "next": following})
+    assert answer.headers["location"] == "/console/jobs?label=%C3%A9%0D%0ASet-Cookie:%20planted=1"
+    assert "planted" not in browser.cookies
+
+
 def test_a_session_that_was_planted_is_not_the_one_that_is_signed_in(api: RunningApi, browser: Browser) -> None:
     with Browser(api) as attacker:
         attacker.sign_in(role_key(api.settings, Role.AUDITOR, organization="planted"))
