@@ -6,6 +6,9 @@ from api.console import account, sign_in, single_sign_on, static_files
 from api.console.approvals import routes as approvals
 from api.console.jobs import one as job
 from api.console.jobs import routes as jobs
+from api.console.money import budgets, prices, spending, statements
+from api.console.overview import routes as overview
+from api.console.quality import experiments, labels, runs, signals
 
 ROUTERS: tuple[APIRouter, ...] = (
     static_files.router,
@@ -15,5 +18,14 @@ ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     job.router,
     approvals.router,
+    overview.router,
+    spending.router,
+    budgets.router,
+    statements.router,
+    prices.router,
+    signals.router,
+    labels.router,
+    runs.router,
+    experiments.router,
     account.fallback,
 )
