@@ -111,7 +111,7 @@ outside: $(STAMP) ## Run outside clients of OpenAI's interface and generated one
 console-shots: $(STAMP) ## Take pictures of the console's pages into build/console (Debian: apt install chromium)
 	@command -v chromium >/dev/null || { echo "Chromium is missing (Debian: apt install chromium). Then run this again."; exit 1; }
 	@cd $(ROOT) && test -x build/playwright/bin/python || { $(PYTHON) -m venv build/playwright && \
-		build/playwright/bin/python -m pip install --quiet --disable-pip-version-check playwright==$(PLAYWRIGHT_VERSION); }
+		build/playwright/bin/python -m pip install --quiet --disable-pip-version-check playwright==$(PLAYWRIGHT_VERSION) axe-playwright-python==0.1.7; }
 	@cd $(ROOT) && export PYTHONPATH=$$(echo build/playwright/lib/python3*/site-packages) && \
 		$(BIN)/python -m tests.console && $(BIN)/python -m pytest tests/api/console/test_browser.py $(ARGS)
 

@@ -20,6 +20,8 @@ from core.kit.clock import utc_now
 from core.kit.ids import encode, encode_field
 from core.kit.json_values import dumps, pretty
 
+# Parameters with which a page asks for a part of itself again: they are in no link.
+OF_REFRESHING = frozenset({"top", "seen"})
 _FLASH_COOKIE = "__Host-waybill_flash"
 _FLASH_SECONDS = 60
 _FLASH_MAX = 500
@@ -125,7 +127,7 @@ def _context(request: Request) -> dict[str, Any]:
 
 
 def _address(path: str, query: QueryParams, changes: dict[str, str | None]) -> str:
-    kept = [(name, value) for name, value in query.multi_items() if name not in changes]
+    kept = [(name, value) for name, value in query.multi_items() if name not in changes and name not in OF_REFRESHING]
     changed = [(name, value) for name, value in changes.items() if value is not None]
     found = urlencode([*kept, *changed])
     return f"{path}?{found}" if found else path

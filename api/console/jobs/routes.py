@@ -1,7 +1,10 @@
 """``/console/jobs``: the list, live, with its failures in groups, and what is done to several jobs at once."""
 
+import hashlib
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
+from time import time
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -32,6 +35,7 @@ router = new_router("/jobs")
 LIST = "/console/jobs"
 _PAGE = 50
 _ONCE_MAX = 200
+_TICK_SECONDS = 10
 _FAILED_SINCE = timedelta(hours=24)
 _ACTS = ("cancel", "run_again")
 
@@ -43,6 +47,7 @@ async def jobs(
     filters: Chosen,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     top: Annotated[str | None, Query(max_length=100, description="The first row that is shown.")] = None,
+    seen: Annotated[str | None, Query(max_length=100, description="The version of the rows that are shown.")] = None,
 ) -> Response:
     """A page of jobs. The rows of a page that refreshes stay; it says how many are newer than `top`."""
     where = filters.parse()
@@ -60,12 +65,16 @@ async def jobs(
 
     values = await read(request, find)
     found: list[JobRecord] = values.pop("found")
+    version = _version(found, values["newer"])
+    if refreshes and seen == version:
+        return Response(status_code=204)
     return render(
         request,
         "jobs/list.html",
         fragment="jobs/_rows.html",
         jobs=found[:_PAGE],
         older=cursors.encode(found[_PAGE - 1].id) if len(found) > _PAGE else None,
+        version=version,
         filters=filters,
         choices=_choices(current(request).principal),
         newer_max=failures.NEWER_MAX,
@@ -100,6 +109,16 @@ async def act_on_several(request: Request) -> Response:
     back = fields.get("back", "")
     to = back if back.startswith(f"{LIST}?") else LIST
     return flash(redirect(request, to), text, "failed" if refused else "done")
+
+
+def _version(jobs: Sequence[JobRecord], newer: int) -> str:
+    """What the rows show, in short. While a job runs, its duration is drawn anew every ten seconds."""
+    now = int(time() / _TICK_SECONDS)
+    shown = [
+        (job.id, job.state, job.reason, job.cost_usd, job.cancel_requested_at, now if job.state == "running" else 0)
+        for job in jobs
+    ]
+    return hashlib.blake2b(repr((newer, shown)).encode(), digest_size=9).hexdigest()
 
 
 def _choices(principal: Principal) -> dict[str, list[str]]:

@@ -38,3 +38,8 @@ PAGES: dict[tuple[str, str], Page] = {
     ("POST", "/console/approvals/{job_id}"): Page("/console/approvals/{asking_id}", fields={"value": "yes"}),
     ("POST", "/console/sign-out"): Page("/console/sign-out"),
 }
+
+
+def address(page: Page, things: dict[str, str]) -> str:
+    path = page.path.format(**things)
+    return f"{path}?{page.query.format(**things)}" if page.query else path

@@ -5,11 +5,13 @@ Skipped where Chromium or the package playwright is not installed; `make console
 
 import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.kit.ids import JOB, decode
+from tests.api.console.pages import PAGES, address
 from tests.factories.api import RunningApi
 from tests.factories.attempts import Attempt, worker_services
 from tests.factories.chromium import CHROMIUM, open_browser, sign_in
@@ -25,6 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 LIVE_MS = 2000
+AXE = importlib.util.find_spec("axe_playwright_python")
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +155,31 @@ def test_nothing_is_wider_than_a_small_screen(browser: Any, api: RunningApi, thi
         small.goto(f"{api.url}/console/{path}")
         assert small.evaluate("document.documentElement.scrollWidth") <= 360, path
     small.close()
+
+
+@pytest.mark.skipif(AXE is None, reason="axe-playwright-python is not installed; make console-shots has it")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser: Any, api: RunningApi, things: dict[str, str], scheme: str) -> None:
+    assert AXE is not None
+    script = (Path(AXE.origin or "").parent / "axe.min.js").read_text(encoding="utf-8")
+    # Axe measures by styles of its own, which the policy of the pages refuses.
+    checked = browser.new_context(color_scheme=scheme, bypass_csp=True).new_page()
+    checked.goto(f"{api.url}/console/sign-in")
+    found = violations(checked, script)
+    sign_in(checked, api)
+    for path in (address(page, things) for (method, _), page in PAGES.items() if method == "GET" and page.is_html):
+        checked.goto(api.url + path)
+        found += violations(checked, script)
+    checked.context.close()
+    assert found == []
+
+
+def violations(page: Any, script: str) -> list[str]:
+    page.evaluate(script)
+    result = page.evaluate("axe.run()")
+    assert len(result["passes"]) > 10
+    return [
+        f"{page.url}: {each['id']}: {each['nodes'][0]['html'][:200]}"
+        for each in result["violations"]
+        if each["impact"] in {"serious", "critical"}
+    ]

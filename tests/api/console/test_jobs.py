@@ -84,9 +84,26 @@ def test_rows_stay_and_new_jobs_are_counted(api: RunningApi, browser: Browser, t
         new = submit(client, text=PLAIN)
     part = browser.part(unescape(where[1]))
     assert ids(part) == before
+    seen = re.search(r'name="seen" value="(\w+)"', part.text)
+    assert seen is not None
     assert "1 new" in part.text
     assert "<html" not in part.text
     assert new in ids(browser.get("/console/jobs"))
+
+
+def test_rows_that_have_not_changed_are_not_drawn_again(api: RunningApi) -> None:
+    key = issue_key(api.settings, project="quiet")
+    with api.client(key) as client, Browser(api) as reader:
+        job_id = submit(client, text=PLAIN)
+        page = reader.sign_in(key).get("/console/jobs").text
+        seen = re.search(r'name="seen" value="(\w+)"', page)
+        assert seen is not None
+        where = f"/console/jobs?top={job_id}&seen={seen[1]}"
+        assert reader.part(where).status_code == 204
+        client.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
+        changed = reader.part(where)
+        assert changed.status_code == 200
+        assert "state-cancelled" in changed.text
 
 
 def test_pages_follow_each_other_without_gaps(api: RunningApi) -> None:

@@ -17,7 +17,7 @@ from api.routing import PUBLIC, required_scope
 from core.keys.roles import Role
 from core.keys.scopes import SCOPES
 from core.kit.settings import Settings
-from tests.api.console.pages import PAGES, Page
+from tests.api.console.pages import PAGES, address
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.browser import Browser
 from tests.factories.console_things import HOSTILE, made_things
@@ -58,11 +58,6 @@ def things(api: RunningApi) -> Iterator[dict[str, str]]:
 def owner(api: RunningApi) -> Iterator[Browser]:
     with Browser(api) as opened:
         yield opened.sign_in(api.key)
-
-
-def address(page: Page, things: dict[str, str]) -> str:
-    path = page.path.format(**things)
-    return f"{path}?{page.query.format(**things)}" if page.query else path
 
 
 def html_pages(things: dict[str, str]) -> list[str]:
