@@ -9,6 +9,7 @@ from random import Random
 
 import psycopg
 
+from core.keys.service import IssuedKey
 from core.kit.db import Database
 from core.kit.ids import EXPERIMENT, JOB, decode, encode, new_id
 from core.quality.gates import repository as gates
@@ -25,12 +26,12 @@ MODELS = (("openai", "gpt-4o"), ("anthropic", "claude-opus-4-6"))
 _SIGNALS = (("succeeded", 0.96), ("quotes_verified", 0.88), ("abstained", 0.07))
 
 
-def charge(api: RunningApi, text: str = HOSTILE) -> None:
+def charge(api: RunningApi, text: str = HOSTILE, key: IssuedKey | None = None) -> None:
     """Two calls of now: one for `CHARGED`, one that has no price."""
-    organization_id, project_id = api.key.organization_id, api.key.project_id
+    owner = key or api.key
 
     def line(amount: Decimal, **given: object) -> Line:
-        return Line(organization_id, project_id, api.key.id, id_at(datetime.now(UTC)), amount, **given)  # type: ignore[arg-type]
+        return Line(owner.organization_id, owner.project_id, owner.id, id_at(datetime.now(UTC)), amount, **given)  # type: ignore[arg-type]
 
     used, paid = {"input_tokens": "600000"}, {"input_tokens": str(CHARGED)}
     unpriced = line(Decimal(0), provider="local", model=text, quantities=used, labels={"team": text[:100]})
@@ -128,7 +129,8 @@ def fill(api: RunningApi, experiment_id: str, days: int = 21) -> None:
                     provider=provider,
                     model=model,
                     capability=capability,
-                    quantities={"input_tokens": "900", "output_tokens": "120"},
+                    quantities={"input_tokens": "900"},
+                    amounts={"input_tokens": str(amount)},
                     labels={"team": chance.choice(("claims", "support"))},
                 )
             )
