@@ -72,11 +72,6 @@ def render(
     return response
 
 
-def render_text(request: Request, template: str, **values: Any) -> str:
-    """A fragment as text, for an event of a stream."""
-    return _ENVIRONMENT.get_template(template).render(**_context(request), **values)
-
-
 def is_partial(request: Request) -> bool:
     """Whether htmx asks for a part of a page."""
     return request.headers.get("hx-request") == "true" and request.headers.get("hx-request-type") != "full"

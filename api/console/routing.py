@@ -122,6 +122,8 @@ def form(request: Request) -> Form:
 
 def redirect(request: Request, to: str) -> Response:
     """Send the browser to another page of the console, also from a request of htmx."""
+    # A line break in an address would begin another header.
+    to = quote(to, safe="/%#?=@[]!$&'()*+,;:~")
     if request.headers.get("hx-request") == "true":
         return Response(status_code=204, headers={"hx-redirect": to, "cache-control": "no-store"})
     return Response(status_code=303, headers={"location": to, "cache-control": "no-store"})

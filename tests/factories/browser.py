@@ -1,6 +1,7 @@
 """A browser as far as HTTP goes: it keeps the console's cookies, says where a form comes from, and sends its token."""
 
 import re
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -64,6 +65,12 @@ class Browser:
                 break
             response = self.get(response.headers["location"])
         return response
+
+    def stream(self, path: str) -> AbstractContextManager[httpx.Response]:
+        """Follow a stream, as EventSource does."""
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        headers = {"cookie": cookies, "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}
+        return self._client.stream("GET", path, headers=headers)
 
     def sign_in(self, key: IssuedKey | str) -> Self:
         """Sign in with a key."""

@@ -20,6 +20,8 @@ class JobEvents(EventStream):
     """An event stream that ends with the session of `request`."""
 
     def __init__(self, request: Request, *arguments: Any, **named: Any) -> None:
+        # A silent stream wakes up to say that it is alive, and looks then.
+        named["keepalive_seconds"] = min(named["keepalive_seconds"], _LOOK_SECONDS)
         super().__init__(*arguments, **named)
         self._resolve = partial(resolve, request)
         self._look_at = monotonic() + _LOOK_SECONDS

@@ -48,11 +48,11 @@ class SignedIn:
     row: SessionRow
     principal: Principal
     csrf_token: str
-    _touched_at: float = field(compare=False)
+    touched_at: float = field(compare=False)
 
     def is_recently_used(self) -> bool:
         """Whether another use need not be recorded."""
-        return monotonic() - self._touched_at < _TOUCH_SECONDS
+        return monotonic() - self.touched_at < _TOUCH_SECONDS
 
     @property
     def name(self) -> str:
@@ -121,7 +121,7 @@ class ConsoleSessions:
         if row is None:
             raise SessionEnded("your session has ended; sign in again")
         earlier = self._known.get(digest)
-        touched_at = now if is_use or earlier is None else earlier[1]._touched_at  # noqa: SLF001 - its own class
+        touched_at = now if is_use or earlier is None else earlier[1].touched_at
         principal = replace(self._principal(row), ends_at=row.expires_at.timestamp())
         signed_in = SignedIn(row, principal, self._hasher.digest(f"csrf {token}").hex(), touched_at)
         remember(self._known, digest, (now + REMEMBER_SECONDS, signed_in), _REMEMBERED_MAX)

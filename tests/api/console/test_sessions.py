@@ -8,6 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from api.console.jobs import live
 from api.console.security import CSRF_FIELD, SESSION_COOKIE
 from core.keys.authentication import Authenticator
 from core.keys.roles import Role
@@ -87,6 +88,13 @@ def test_signing_in_leads_to_no_other_site(api: RunningApi, browser: Browser, fo
     assert answer.headers["location"] == "/console"
 
 
+def test_an_address_to_come_back_to_begins_no_other_header(api: RunningApi, browser: Browser) -> None:
+    following = "/console/jobs?label=é\r\nSet-Cookie: planted=1"
+    answer = browser.post("/console/sign-in", {"key": api.key.plaintext, "next": following})
+    assert answer.headers["location"] == "/console/jobs?label=%C3%A9%0D%0ASet-Cookie:%20planted=1"
+    assert "planted" not in browser.cookies
+
+
 def test_a_session_that_was_planted_is_not_the_one_that_is_signed_in(api: RunningApi, browser: Browser) -> None:
     with Browser(api) as attacker:
         attacker.sign_in(role_key(api.settings, Role.AUDITOR, organization="planted"))
@@ -111,6 +119,19 @@ def test_a_cookie_is_worth_nothing_after_signing_out(api: RunningApi, browser: B
     with Browser(api, stolen) as thief:
         assert not is_signed_in(thief)
         assert thief.session is None
+
+
+def test_a_stream_ends_with_its_session(api: RunningApi, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "_LOOK_SECONDS", 0.2)
+    browser.sign_in(api.key)
+    with api.client() as client:
+        job = client.post("/v1/jobs", json={"capability": "probe.act", "input": {"act": "noop"}}).json()["id"]
+    with Browser(api, dict(browser.cookies)) as thief, thief.stream(f"/console/jobs/{job}/events") as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith(":")
+        browser.post("/console/sign-out")
+        # The job has not ended: the stream would go on for good.
+        assert not any(line.startswith("event: job.cancelled") for line in lines)
 
 
 def test_a_revoked_key_ends_its_sessions_within_two_seconds(api: RunningApi, browser: Browser) -> None:
