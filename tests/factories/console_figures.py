@@ -26,6 +26,12 @@ MODELS = (("openai", "gpt-4o"), ("anthropic", "claude-opus-4-6"))
 _SIGNALS = (("succeeded", 0.96), ("quotes_verified", 0.88), ("abstained", 0.07))
 
 
+def url_of(api: RunningApi) -> str:
+    """The address of the API's database."""
+    assert api.settings.database_url is not None
+    return api.settings.database_url.get_secret_value()
+
+
 def charge(api: RunningApi, text: str = HOSTILE, key: IssuedKey | None = None) -> None:
     """Two calls of now: one for `CHARGED`, one that has no price."""
     owner = key or api.key
@@ -35,12 +41,12 @@ def charge(api: RunningApi, text: str = HOSTILE, key: IssuedKey | None = None) -
 
     used, paid = {"input_tokens": "600000"}, {"input_tokens": str(CHARGED)}
     unpriced = line(Decimal(0), provider="local", model=text, quantities=used, labels={"team": text[:100]})
-    write_lines(api.settings.database_url.get_secret_value(), [line(CHARGED, quantities=used, amounts=paid), unpriced])
+    write_lines(url_of(api), [line(CHARGED, quantities=used, amounts=paid), unpriced])
 
 
 def made_figures(api: RunningApi, text: str = HOSTILE) -> dict[str, str]:
     """Ids of a budget, an experiment, a change of quality, and of a result to label."""
-    url = api.settings.database_url.get_secret_value()
+    url = url_of(api)
     organization_id, project_id = api.key.organization_id, api.key.project_id
     charge(api, text)
     now = datetime.now(UTC)
@@ -92,7 +98,7 @@ def fill(api: RunningApi, experiment_id: str, days: int = 21) -> None:
     """Three weeks of jobs, charges, signals and exposures, for pictures: the same each time."""
     chance = Random(7)
     organization_id, project_id = api.key.organization_id, api.key.project_id
-    url = api.settings.database_url.get_secret_value()
+    url = url_of(api)
     now = datetime.now(UTC)
     jobs, calls, lines, hours = [], [], [], []
     for number in range(days * 24):

@@ -9,7 +9,7 @@ import pytest
 from core.kit.ids import JOB, encode
 from tests.factories.api import RunningApi
 from tests.factories.browser import Browser
-from tests.factories.console_figures import fill, made_figures
+from tests.factories.console_figures import fill, made_figures, url_of
 from tests.factories.quality import Ended, write_ended
 from tests.factories.tenancy import audit_trail
 
@@ -95,7 +95,7 @@ def test_jobs_are_added_to_the_queue(api: RunningApi, browser: Browser) -> None:
     browser.get("/console/quality/labels")
     fields = {"capability": "knowledge.search", "how": "random", "count": "5", "days": "7", "labels_wanted": "1"}
     assert "form.count" in browser.post("/console/quality/labels", {**fields, "count": "many"}).text
-    url = api.settings.database_url.get_secret_value()
+    url = url_of(api)
     [job_id] = write_ended(url, api.key.organization_id, api.key.project_id, [Ended({"answer": TEXT})])
     before = len(audit_trail(api.settings, api.key.organization_id))
     assert browser.post("/console/quality/labels", fields).status_code == 303
