@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 
+import psycopg
 import pytest
 
 from core.kit.ids import JOB, encode
@@ -96,7 +97,16 @@ def test_jobs_are_added_to_the_queue(api: RunningApi, browser: Browser) -> None:
     fields = {"capability": "knowledge.search", "how": "random", "count": "5", "days": "7", "labels_wanted": "1"}
     assert "form.count" in browser.post("/console/quality/labels", {**fields, "count": "many"}).text
     url = url_of(api)
-    [job_id] = write_ended(url, api.key.organization_id, api.key.project_id, [Ended({"answer": TEXT})])
+    owner = (api.key.organization_id, api.key.project_id)
+    [job_id] = write_ended(url, *owner, [Ended({"answer": TEXT})])
+    with psycopg.connect(url) as connection:
+        # As the collector writes it, before a result can be drawn.
+        connection.execute(
+            "INSERT INTO quality_signals (job_id, signal, organization_id, project_id, capability, model_version,"
+            " prompt_version, is_shadow, numerator, denominator, ended_at)"
+            " VALUES (%s, 'succeeded', %s, %s, 'knowledge.search', '', '', false, 1, 1, now())",
+            (job_id, *owner),
+        )
     before = len(audit_trail(api.settings, api.key.organization_id))
     assert browser.post("/console/quality/labels", fields).status_code == 303
     assert encode(JOB, job_id) in browser.get("/console/quality/labels").text
