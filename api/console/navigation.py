@@ -22,7 +22,7 @@ class Section:
 SECTIONS = (
     Section("Jobs", "/console/jobs", "jobs:read"),
     Section("Approvals", "/console/approvals", "jobs:read"),
-    Section("Overview", "/console/overview", "jobs:read"),
+    Section("Overview", "/console/overview", "costs:read"),
     Section("Money", "/console/money", "costs:read"),
     Section("Quality", "/console/quality", "quality:read"),
     Section("Knowledge", "/console/knowledge", "knowledge:read"),

@@ -8,7 +8,10 @@ from api.console.approvals import routes as approvals
 from api.console.jobs import one as job
 from api.console.jobs import routes as jobs
 from api.console.knowledge import routes as knowledge
+from api.console.money import budgets, prices, spending, statements
+from api.console.overview import routes as overview
 from api.console.playground import routes as playground
+from api.console.quality import experiments, labels, runs, signals
 
 ROUTERS: tuple[APIRouter, ...] = (
     static_files.router,
@@ -27,5 +30,14 @@ ROUTERS: tuple[APIRouter, ...] = (
     webhooks.router,
     audit.router,
     installation.router,
+    overview.router,
+    spending.router,
+    budgets.router,
+    statements.router,
+    prices.router,
+    signals.router,
+    labels.router,
+    runs.router,
+    experiments.router,
     account.fallback,
 )

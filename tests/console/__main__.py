@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -17,6 +18,7 @@ from core.kit.settings import Settings
 from core.kit.signing import generate_seed
 from tests.factories.api import RunningApi, probe_capabilities, running_api
 from tests.factories.chromium import open_browser, sign_in
+from tests.factories.console_figures import fill, made_figures
 from tests.factories.console_things import made_things
 from tests.factories.processes import ROOT
 from waybill.stack.postgres import EmbeddedPostgres
@@ -33,6 +35,22 @@ PAGES = {
     "waybill": "/console/jobs/{ended_id}/waybill",
     "approvals": "/console/approvals",
     "approval": "/console/approvals/{asking_id}",
+    "overview": "/console/overview?span=7d",
+    "money": "/console/money?from={month}",
+    "money-groups": "/console/money?group_by=capability,label:team",
+    "budgets": "/console/money/budgets",
+    "budget": "/console/money/budgets/{budget_id}?limit_usd=2",
+    "statement": "/console/money/statement",
+    "prices": "/console/money/prices?provider=openai&model=gpt-4o",
+    "quality": "/console/quality?span=30d",
+    "quality-series": "/console/quality?span=30d&capability=knowledge.search&signal=quotes_verified",
+    "quality-changes": "/console/quality/alerts",
+    "quality-change": "/console/quality/alerts/{alert_id}",
+    "labels": "/console/quality/labels",
+    "label": "/console/quality/labels/{case_id}",
+    "runs": "/console/quality/runs",
+    "experiments": "/console/quality/experiments",
+    "experiment": "/console/quality/experiments/{experiment_id}",
     "sessions": "/console/sessions",
     "nowhere": "/console/nowhere",
 }
@@ -67,6 +85,9 @@ def main() -> None:
     """Take them."""
     BUILD.mkdir(parents=True, exist_ok=True)
     with stack() as api, made_things(api, TEXT) as things, open_browser() as browser:
+        things.update(made_figures(api, "gpt-4o-mini"))
+        things["month"] = (datetime.now(UTC) - timedelta(days=20)).date().isoformat()
+        fill(api, things["experiment_id"])
         for scheme in ("light", "dark"):
             for name, (width, height) in SIZES.items():
                 page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)

@@ -145,8 +145,10 @@
   // [data-chart]: a line chart of uPlot, on pages that load it in their head.
   const drawCharts = () => {
     if (!window.uPlot) return;
-    const style = getComputedStyle(root);
-    const ink = style.getPropertyValue("--muted").trim(), grid = style.getPropertyValue("--line").trim();
+    // A canvas knows no light-dark(): the color is the one that an element would have.
+    const probe = document.body.appendChild(document.createElement("i"));
+    const color = (name) => { probe.style.color = `var(${name})`; return getComputedStyle(probe).color; };
+    const ink = color("--muted"), grid = color("--line");
     for (const place of document.querySelectorAll("[data-chart]:not([data-drawn])")) {
       place.dataset.drawn = "";
       const data = JSON.parse(place.dataset.chart), labels = JSON.parse(place.dataset.labels);
@@ -156,13 +158,14 @@
       const plot = new window.uPlot({
         ...size(),
         series: [{}, ...labels.map((label, at) => ({
-          label, width: 2, stroke: style.getPropertyValue(colors[at % colors.length]).trim(), points: { show: data[0].length < 2 },
+          label, width: 2, stroke: color(colors[at % colors.length]), points: { show: data[0].length < 2 },
           value: (_, value) => value == null ? "–" : `${value.toLocaleString()} ${place.dataset.unit}`,
         }))],
         axes: [axis, { ...axis, size: 64 }],
       }, data, place);
       new ResizeObserver(() => plot.setSize(size())).observe(place);
     }
+    probe.remove();
   };
 
   document.addEventListener("DOMContentLoaded", () => {

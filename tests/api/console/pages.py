@@ -94,6 +94,48 @@ PAGES: dict[tuple[str, str], Page] = {
     ("GET", "/console/admin/audit/verify"): Page("/console/admin/audit/verify"),
     ("GET", "/console/admin/audit/{record_id}/proof"): Page("/console/admin/audit/{record_id}/proof"),
     ("GET", "/console/admin/installation"): Page("/console/admin/installation"),
+    ("GET", "/console/overview"): Page("/console/overview", "span=7d"),
+    ("GET", "/console/money"): Page("/console/money", "group_by=model,label:team&group_by=key"),
+    ("GET", "/console/money/costs.csv"): Page("/console/money/costs.csv", is_html=False),
+    ("GET", "/console/money/focus.csv"): Page("/console/money/focus.csv", is_html=False),
+    ("GET", "/console/money/budgets"): Page("/console/money/budgets"),
+    ("POST", "/console/money/budgets"): Page("/console/money/budgets", fields={"name": "a", "limit_usd": "1"}),
+    ("GET", "/console/money/budgets/{budget_id}"): Page("/console/money/budgets/{budget_id}", "limit_usd=0.5"),
+    ("POST", "/console/money/budgets/{budget_id}/limit"): Page(
+        "/console/money/budgets/{budget_id}/limit", fields={"limit_usd": "1"}
+    ),
+    ("POST", "/console/money/budgets/{budget_id}/archive"): Page("/console/money/budgets/{budget_id}/archive"),
+    ("GET", "/console/money/statement"): Page("/console/money/statement"),
+    ("GET", "/console/money/statement.csv"): Page("/console/money/statement.csv", is_html=False),
+    ("GET", "/console/money/prices"): Page("/console/money/prices"),
+    ("POST", "/console/money/prices"): Page("/console/money/prices"),
+    ("GET", "/console/quality"): Page("/console/quality", "span=24h"),
+    ("GET", "/console/quality/alerts"): Page("/console/quality/alerts"),
+    ("GET", "/console/quality/alerts/{alert_id}"): Page("/console/quality/alerts/{alert_id}"),
+    ("POST", "/console/quality/alerts/{alert_id}/acknowledge"): Page("/console/quality/alerts/{alert_id}/acknowledge"),
+    ("POST", "/console/quality/alerts/{alert_id}/close"): Page("/console/quality/alerts/{alert_id}/close"),
+    ("GET", "/console/quality/labels"): Page("/console/quality/labels"),
+    ("POST", "/console/quality/labels"): Page("/console/quality/labels"),
+    ("GET", "/console/quality/labels/{job_id}"): Page("/console/quality/labels/{case_id}"),
+    ("POST", "/console/quality/labels/{job_id}"): Page("/console/quality/labels/{case_id}", fields={"verdict": "good"}),
+    ("GET", "/console/quality/runs"): Page("/console/quality/runs"),
+    ("GET", "/console/quality/experiments"): Page("/console/quality/experiments"),
+    ("GET", "/console/quality/experiments/{experiment_id}"): Page("/console/quality/experiments/{experiment_id}"),
+    ("POST", "/console/quality/experiments/{experiment_id}/start"): Page(
+        "/console/quality/experiments/{experiment_id}/start"
+    ),
+    ("POST", "/console/quality/experiments/{experiment_id}/pause"): Page(
+        "/console/quality/experiments/{experiment_id}/pause"
+    ),
+    ("POST", "/console/quality/experiments/{experiment_id}/stop"): Page(
+        "/console/quality/experiments/{experiment_id}/stop"
+    ),
+    ("POST", "/console/quality/experiments/{experiment_id}/rollback"): Page(
+        "/console/quality/experiments/{experiment_id}/rollback"
+    ),
+    ("POST", "/console/quality/experiments/{experiment_id}/promote"): Page(
+        "/console/quality/experiments/{experiment_id}/promote", fields={"arm": "as it is"}
+    ),
     ("POST", "/console/sign-out"): Page("/console/sign-out"),
 }
 

@@ -20,6 +20,7 @@ from core.kit.settings import Settings
 from tests.api.console.pages import PAGES, address
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.browser import Browser
+from tests.factories.console_figures import made_figures
 from tests.factories.console_things import HOSTILE, made_things
 from tests.factories.tenancy import role_key
 
@@ -51,7 +52,7 @@ ROUTES = routes()
 def things(api: RunningApi) -> Iterator[dict[str, str]]:
     """Ids of things of the API's first tenant, with markup in every text."""
     with made_things(api) as made:
-        yield made
+        yield {**made, **made_figures(api)}
 
 
 @pytest.fixture(scope="module")
