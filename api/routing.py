@@ -172,7 +172,7 @@ async def count_failures(
 async def check_rates(request: Request, principal: Principal) -> None:
     """Count a request against the caller's rates. Raises `RateLimited` above them."""
     runtime = get_runtime(request)
-    limits = runtime.limit_book.recall(principal) or await runtime.look_up_limits(principal)
+    limits = runtime.limit_cache.recall(principal) or await runtime.look_up_limits(principal)
     if not limits.buckets:
         return
     verdict = await runtime.rates.decide(limits.buckets)

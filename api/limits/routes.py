@@ -108,7 +108,7 @@ def store_limit(request: Request, scope: str, kind: LimitKind, value: int | str)
     whose = _scope_id(principal, scope)
     with runtime.database.tenant(principal.organization_id) as session:
         found = runtime.limits.set(session, principal, whose, kind, value)
-    runtime.limit_book.forget()
+    runtime.limit_cache.evict()
     return found
 
 
@@ -131,7 +131,7 @@ def delete_limit(request: Request, scope: str, kind: LimitKind) -> LimitRecord:
     whose = _scope_id(principal, scope)
     with runtime.database.tenant(principal.organization_id) as session:
         found = runtime.limits.remove(session, principal, whose, kind)
-    runtime.limit_book.forget()
+    runtime.limit_cache.evict()
     return found
 
 

@@ -14,7 +14,7 @@ from api.problem import invalid
 from api.routing import caller, new_router, requires
 from core.kit.clock import utc_now
 from core.rollups import repository
-from core.rollups.collect import KEPT_DAYS, floor_to
+from core.rollups.collect import RETENTION_DAYS, floor_to
 from core.rollups.records import Grain
 from core.rollups.repository import Dimension, Selection
 
@@ -83,11 +83,11 @@ def parse_span(
 ) -> tuple[Grain, datetime, datetime]:
     """The interval, begin and end of a request. Raises `Unprocessable` naming ``query.from`` or ``query.interval``."""
     now = utc_now()
-    earliest = now - timedelta(days=KEPT_DAYS)
+    earliest = now - timedelta(days=RETENTION_DAYS)
     ends = min(max((ends or now).astimezone(UTC), earliest), now + LENGTHS[Grain.DAY])
     begins = max((begins or ends - _DEFAULT).astimezone(UTC), earliest)
     if begins >= ends:
-        message = f"must be earlier than `to`, which is not included; roll-ups reach back {KEPT_DAYS} days"
+        message = f"must be earlier than `to`, which is not included; roll-ups reach back {RETENTION_DAYS} days"
         raise invalid([{"path": "query.from", "code": "window_empty", "message": message}])
     grain = interval or _grain_for(ends - begins)
     if (ends - begins) / LENGTHS[grain] > _POINTS_MAX:

@@ -61,7 +61,7 @@ def channel(settings: Settings, job_id: UUID) -> str:
     return settings.key("live", str(job_id))
 
 
-def bell_channel(settings: Settings) -> str:
+def activity_channel(settings: Settings) -> str:
     """The channel that signals, with an empty message, that some job has a new persisted event."""
     return settings.key("live", "hub")
 
@@ -98,8 +98,8 @@ class LivePublisher:
             )
             pipeline.expire(key, self._settings.event_stream_ttl_seconds)
             pipeline.publish(channel(self._settings, event.job_id), body)
-        if any(event.is_kept for event in events):
-            pipeline.publish(bell_channel(self._settings), b"")
+        if any(event.is_persisted for event in events):
+            pipeline.publish(activity_channel(self._settings), b"")
         if hint is not None:
             pipeline.publish(hint_channel(self._settings), hint)
         self._run(pipeline)

@@ -23,7 +23,7 @@ from core.kit.ids import AUDIT
 router = new_router("/admin/audit")
 
 _NAME_MAX = 200
-_VERIFY_MOST = 100_000
+_VERIFY_MAX = 100_000
 SINCE = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 _Name = Annotated[str, Query(max_length=_NAME_MAX)]
 
@@ -67,7 +67,7 @@ async def trail(  # noqa: PLR0917 - the framework passes them by name
 async def verify(request: Request, after_seal: Annotated[int, Query(ge=0, le=10**15)] = 0) -> Response:
     """Check the trail: every record, every seal, the chain, and its anchors."""
     require_scope(current(request).principal, "organization:read")
-    report = await get_runtime(request).in_thread(verification_report, request, after_seal, _VERIFY_MOST)
+    report = await get_runtime(request).in_thread(verification_report, request, after_seal, _VERIFY_MAX)
     return render(request, "admin/verification.html", report=report)
 
 

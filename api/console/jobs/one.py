@@ -25,11 +25,11 @@ from core.audit import service as audit
 from core.audit.documents import Record
 from core.jobs import artifacts
 from core.jobs.artifacts import ArtifactRecord
+from core.jobs.receipts.checks import check, holds
 from core.jobs.records import Event, JobRecord
 from core.jobs.service import listed
 from core.jobs.suspension import children, questions
 from core.jobs.suspension.records import Node, Question
-from core.jobs.waybill.checks import check, holds
 from core.keys.clearance import is_cleared
 from core.keys.principal import Principal
 from core.kit.db import SingleStatement

@@ -77,7 +77,7 @@ async def create(request: Request) -> Response:
         thresholds=tuple(body.thresholds),
     )
     made = await change(request, lambda runtime, session, principal: runtime.budgets.create(session, principal, new))
-    get_runtime(request).jobs.room.forget()
+    get_runtime(request).jobs.room.evict()
     return flash(redirect(request, f"{_LIST}/{encode(BUDGET, made.id)}"), _("The budget is in force."))
 
 
@@ -133,7 +133,7 @@ async def set_limit(request: Request, budget_id: str) -> Response:
     await change(
         request, lambda runtime, session, principal: runtime.budgets.update(session, principal, found, changes)
     )
-    get_runtime(request).jobs.room.forget()
+    get_runtime(request).jobs.room.evict()
     return flash(redirect(request, f"{_LIST}/{budget_id}"), _("The budget is changed."))
 
 

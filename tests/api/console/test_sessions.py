@@ -271,7 +271,7 @@ def test_a_link_signs_in_once(api: RunningApi, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("spoilt", ["expired", "revoked", "unknown", "malformed"])
-def test_a_link_that_is_too_old_or_of_a_revoked_key_signs_nobody_in(
+def test_a_link_that_is_too_old_or_of_a_revoked_key_signs_no_one_in(
     api: RunningApi, browser: Browser, database: Database, spoilt: str
 ) -> None:
     key = issue_key(api.settings, organization="spoilt-console")

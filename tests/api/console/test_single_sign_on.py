@@ -143,7 +143,7 @@ def test_who_has_no_role_is_told(api: RunningApi, browser: Browser, provider: Id
 @pytest.mark.parametrize(
     "fault", ["state", "browser", "twice", "nonce", "audience", "expired", "issuer", "error", "no code", "code"]
 )
-def test_an_answer_that_does_not_belong_to_the_request_signs_nobody_in(
+def test_an_answer_that_does_not_belong_to_the_request_signs_no_one_in(
     api: RunningApi, browser: Browser, owner: IssuedKey, provider: IdentityProvider, fault: str
 ) -> None:
     more: dict[str, str] = {}
@@ -193,10 +193,10 @@ def test_a_token_for_the_console_is_no_key_of_the_api(api: RunningApi, provider:
 
 def test_an_unknown_provider_and_one_that_is_away_are_told(browser: Browser, provider: IdentityProvider) -> None:
     assert browser.get("/console/sign-in/oidc?issuer=7").status_code == 401
-    provider.is_away = True
+    provider.is_unavailable = True
     try:
         answer = browser.get("/console/sign-in/oidc")
     finally:
-        provider.is_away = False
+        provider.is_unavailable = False
     assert answer.status_code == 503
     assert "cannot be asked now" in answer.text
