@@ -8,6 +8,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	>/dev/null 2>&1 && echo $$p && break; done)
 UV_VERSION := 0.13.9
+PLAYWRIGHT_VERSION := 1.65.2
 STAMP := $(VENV)/.installed
 # Written bytecode makes a quarter of every start; some machines turn it off.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,7 +24,7 @@ REVISION := $(shell git -C $(ROOT) rev-parse --short HEAD 2>/dev/null || echo un
 TAG ?= latest
 
 .PHONY: help setup lock demo up images compose-up compose-test test quick test-pgbouncer test-tls survive compat observe-test chaos bench evals outside \
-	observe-traces observe-lock \
+	observe-traces observe-lock console-shots \
 	chart-test kube-test azure-test azure-lock lint types contracts check format clean
 
 help: ## List these targets
@@ -105,6 +106,14 @@ bench: $(STAMP) ## Measure against a naive baseline; writes build/bench.json
 
 outside: $(STAMP) ## Run outside clients of OpenAI's interface and generated ones of /v1 against a running stack
 	@cd $(ROOT) && $(BIN)/python -m tests.outside $(ARGS)
+
+# In an environment of its own: a driver of 190 MB that only pictures and one test of the pages need.
+console-shots: $(STAMP) ## Take pictures of the console's pages into build/console (Debian: apt install chromium)
+	@command -v chromium >/dev/null || { echo "Chromium is missing (Debian: apt install chromium). Then run this again."; exit 1; }
+	@cd $(ROOT) && test -x build/playwright/bin/python || { $(PYTHON) -m venv build/playwright && \
+		build/playwright/bin/python -m pip install --quiet --disable-pip-version-check playwright==$(PLAYWRIGHT_VERSION) axe-playwright-python==0.1.7; }
+	@cd $(ROOT) && export PYTHONPATH=$$(echo build/playwright/lib/python3*/site-packages) && \
+		$(BIN)/python -m tests.console && $(BIN)/python -m pytest tests/api/console/test_browser.py $(ARGS)
 
 # In environments of their own: checkov wants other versions than the product, and neither needs the other.
 azure-test: ## Check infra/azure and the workflows against the provider's schema, checkov and actionlint; applies nothing

@@ -33,6 +33,8 @@ from core.keys.members.service import MemberService
 from core.keys.principal import Principal
 from core.keys.projects.service import ProjectService
 from core.keys.service import KeyService
+from core.keys.sessions.code_flow import CodeFlow
+from core.keys.sessions.service import ConsoleSessions
 from core.keys.usage import KeyUsage
 from core.kit.blob import open_blob_store
 from core.kit.db import Database
@@ -65,6 +67,8 @@ class Runtime:
         self.database = Database(settings, application_name="waybill-api")
         self.key_usage = KeyUsage(self.database)
         self.authenticator = Authenticator(settings, self.database, self.key_usage)
+        self.console_sessions = ConsoleSessions(settings, self.database, self.authenticator)
+        self.code_flow = CodeFlow(settings, self.authenticator.tokens)
         self.proxies = TrustedProxies(settings.api_trusted_proxies)
         self.failed_authentications = FailedAuthentications(settings.api_failed_authentications_per_minute)
         self.keys = KeyService(settings)

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
 from api import openapi, problem
+from api.console import routers as console
 from api.deps import Runtime
 from api.heads import Heads
 from api.middleware import Observed
@@ -86,7 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.settings = settings
-    for router in ROUTERS:
+    for router in (*ROUTERS, *console.ROUTERS):
         # The routes themselves, not the router: an included router matches every request twice.
         app.router.routes.extend(router.routes)
     problem.install(app)

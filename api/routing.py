@@ -4,7 +4,8 @@ A guard runs before the framework reads parameters, so that a caller without a k
 no dependency resolution on the hot path.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from api.bodies import read_json, require_clean_text
-from api.deps import Runtime, get_runtime
+from api.deps import get_runtime
 from api.parameters import QueryParameters
 from core.keys.errors import KeyMissing, ProjectArchived, ProjectMismatch, ProjectRequired, ScopeMissing
 from core.keys.principal import Principal
@@ -23,6 +24,7 @@ from core.limits.errors import rate_limited
 PUBLIC = ""
 PROJECT_HEADER = "waybill-project"
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
+_Caller = TypeVar("_Caller")
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -111,45 +113,65 @@ async def authenticate(request: Request, scope: str, *, organization_wide: bool 
     kind, _, credential = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not credential:
         raise KeyMissing("send an API key: Authorization: Bearer wb_live_…")
-    runtime = get_runtime(request)
     credential = credential.strip()
     project = request.headers.get(PROJECT_HEADER)
-    principal = await _identify(request, runtime, credential, project)
-    await _check_rates(request, runtime, principal)
+    principal = await identify(request, credential, project)
+    await check_rates(request, principal)
     require_scope(principal, scope)
     if project is not None and project != encode(PROJECT, principal.project_id):
         raise ProjectMismatch("this key belongs to one project; leave the Waybill-Project header out, or send its id")
     if not organization_wide:
-        _require_project(principal, scope)
+        require_project(principal, scope)
     return principal
 
 
-async def _identify(request: Request, runtime: Runtime, credential: str, project: str | None) -> Principal:
-    authenticator, failures = runtime.authenticator, runtime.failed_authentications
+async def identify(request: Request, credential: str, project: str | None = None) -> Principal:
+    """The principal of a key or token. Raises `Unauthenticated`, and `RateLimited` after too many failures."""
+    runtime = get_runtime(request)
+    authenticator = runtime.authenticator
+    return await count_failures(
+        request,
+        partial(authenticator.recall, credential, project),
+        partial(authenticator.has_recognized, credential, project),
+        partial(runtime.look_up_key, credential, project),
+    )
+
+
+async def count_failures(
+    request: Request,
+    recall: Callable[[], _Caller | None],
+    has_recognized: Callable[[], bool],
+    look_up: Callable[[], Awaitable[_Caller]],
+) -> _Caller:
+    """Whom a credential stands for, as recalled or looked up; failures count against the request's address."""
+    runtime = get_runtime(request)
+    failures = runtime.failed_authentications
     address = runtime.proxies.of_request(request.scope)
     try:
-        principal = authenticator.recall(credential, project)
-        if principal is not None:
-            return principal
+        found = recall()
+        if found is not None:
+            return found
     except Unauthenticated:
         failures.require_room(address)
         failures.charge(address)
         raise
-    if not authenticator.has_recognized(credential, project):
+    if not has_recognized():
         failures.require_room(address)
     # Attempts in progress count, so that many at once are not checked before the first has failed.
     failures.charge(address)
     try:
-        principal = await runtime.look_up_key(credential, project)
+        found = await look_up()
     except Exception as error:
         if not isinstance(error, Unauthenticated):
             failures.refund(address)
         raise
     failures.refund(address)
-    return principal
+    return found
 
 
-async def _check_rates(request: Request, runtime: Runtime, principal: Principal) -> None:
+async def check_rates(request: Request, principal: Principal) -> None:
+    """Count a request against the caller's rates. Raises `RateLimited` above them."""
+    runtime = get_runtime(request)
     limits = runtime.limit_cache.recall(principal) or await runtime.look_up_limits(principal)
     if not limits.buckets:
         return
@@ -161,7 +183,8 @@ async def _check_rates(request: Request, runtime: Runtime, principal: Principal)
         raise rate_limited(bucket.scope, bucket.shown_id, bucket.per_minute, wait_seconds)
 
 
-def _require_project(principal: Principal, scope: str) -> None:
+def require_project(principal: Principal, scope: str) -> None:
+    """Raise `ProjectRequired` for a person who named no project, `ProjectArchived` for a change in an archived one."""
     if not principal.has_project:
         message = "name the project with the header Waybill-Project: prj_…"
         problem = {"path": "header.waybill-project", "code": "project_required", "message": message}

@@ -18,6 +18,7 @@ from core.jobs import queue
 from core.jobs.fairness import HORIZON_SECONDS, FairShare, Lookahead
 from core.jobs.live import LivePublisher, hint_channel
 from core.jobs.traces import write_dispatched, write_swept
+from core.keys.sessions import repository as sessions
 from core.kit.db import NOTICE_LOSS, STAY_OPEN, Database, is_unavailable, prepare_threshold
 from core.kit.logging import configure_logging, get_logger
 from core.kit.metrics import (
@@ -314,6 +315,7 @@ class Dispatcher:
         with self._database.system() as session:
             queue.ensure_partitions(session)
             queue.delete_idempotency_keys(session)
+            sessions.sweep(session)
             delete_usage(session)
 
     def _own_pools(self) -> None:

@@ -72,7 +72,7 @@ async def query_audit(  # noqa: PLR0917 - the framework passes them by name
 ) -> Response:
     """A page of the audit trail."""
     where = RecordFilter(
-        project_id=_project(caller(request)),
+        project_id=scope_of(caller(request)),
         actor_id=actor,
         subject_id=subject,
         actions=tuple(action or ()),
@@ -80,20 +80,21 @@ async def query_audit(  # noqa: PLR0917 - the framework passes them by name
         recorded_before=clamp(recorded_before),
     )
     before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_find, request, where, before, limit + 1)
+    found = await get_runtime(request).in_thread(find_records, request, where, before, limit + 1)
     following = cursors.encode(found[limit - 1][0].id) if len(found) > limit else None
     data = [record_to_wire(record, personal) for record, personal in found[:limit]]
     return respond_json({"data": data, "next_cursor": following})
 
 
-def _project(principal: Principal) -> UUID | None:
+def scope_of(principal: Principal) -> UUID | None:
     """The scope of the caller's view: the whole organization (None), or its project."""
     return None if _ORGANIZATION_WIDE in principal.scopes else principal.project_id
 
 
-def _find(
+def find_records(
     request: Request, where: RecordFilter, before: UUID | None, limit: int
 ) -> list[tuple[Record, dict[str, str | None] | None]]:
+    """Records that the caller may see, each with its personal values. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         found = service.find(session, principal.organization_id, where, cursor=before, most=limit)
@@ -128,11 +129,12 @@ async def verify_audit(
 ) -> Response:
     """Verify the audit trail."""
     require_scope(caller(request), _ORGANIZATION_WIDE)
-    report = await get_runtime(request).in_thread(_verify, request, after_seal, most_records)
+    report = await get_runtime(request).in_thread(verification_report, request, after_seal, most_records)
     return respond_json(report.as_json())
 
 
-def _verify(request: Request, after_seal: int, most_records: int) -> Report:
+def verification_report(request: Request, after_seal: int, most_records: int) -> Report:
+    """The result of verifying the trail of the caller's organization. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     known = anchors.read_anchors(runtime.blobs, principal.organization_id)
     with runtime.database.tenant(principal.organization_id) as session:
@@ -159,13 +161,14 @@ def _verify(request: Request, after_seal: int, most_records: int) -> Report:
 async def prove_record(request: Request, record_id: RecordId) -> Response:
     """The inclusion proof of a record."""
     found = parse_id(AUDIT, record_id, "audit_record")
-    return respond_json(proof_to_wire(await get_runtime(request).in_thread(_prove, request, found)))
+    return respond_json(proof_to_wire(await get_runtime(request).in_thread(inclusion_proof, request, found)))
 
 
-def _prove(request: Request, record_id: UUID) -> Proof:
+def inclusion_proof(request: Request, record_id: UUID) -> Proof:
+    """The proof of a record that the caller may see. Raises `NotFound` and `RecordNotSealed`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
-        return service.prove(session, principal.organization_id, _project(principal), record_id)
+        return service.prove(session, principal.organization_id, scope_of(principal), record_id)
 
 
 @router.post(

@@ -65,10 +65,10 @@ _PARAMETERS = {"parameters": [IDEMPOTENCY_KEY]}
 @requires("costs:read")
 async def backtest_budget(request: Request, body: BacktestBudget) -> Response:
     """Backtest a budget."""
-    window, scope = _window(body.begins, body.ends), _scope(caller(request), body.scope, body.scope_id)
+    window, scope = window_of(body.begins, body.ends), scope_of(caller(request), body.scope, body.scope_id)
 
     def run(executor: SingleStatement) -> dict[str, Any]:
-        moments = read_moments(executor, scope, window, _reserve_of)
+        moments = read_moments(executor, scope, window, reserve_of)
         return to_budget_outcome(_head(window), budget.replay(moments, Decimal(body.limit_usd), body.period))
 
     return await _respond(request, run)
@@ -85,7 +85,7 @@ async def backtest_budget(request: Request, body: BacktestBudget) -> Response:
 @requires("costs:read")
 async def backtest_limit(request: Request, body: BacktestLimit) -> Response:
     """Backtest a rate limit."""
-    window, scope = _window(body.begins, body.ends), _scope(caller(request), body.scope, body.scope_id)
+    window, scope = window_of(body.begins, body.ends), scope_of(caller(request), body.scope, body.scope_id)
 
     def run(executor: SingleStatement) -> dict[str, Any]:
         submissions = read_submissions(executor, scope, window)
@@ -105,7 +105,7 @@ async def backtest_limit(request: Request, body: BacktestLimit) -> Response:
 @requires("costs:read")
 async def backtest_prices(request: Request, body: BacktestPrices) -> Response:
     """Backtest prices."""
-    window, reach = _window(body.begins, body.ends), reach_of(caller(request), parse_project(body.project_id))
+    window, reach = window_of(body.begins, body.ends), reach_of(caller(request), parse_project(body.project_id))
     prices = [NewPrice(each.provider, each.model, each.unit, each.usd_per_unit) for each in body.prices]
 
     def run(executor: SingleStatement) -> dict[str, Any]:
@@ -121,7 +121,8 @@ async def _respond(request: Request, run: Callable[[SingleStatement], dict[str, 
     return respond_json(await runtime.in_thread(run, runtime.database.single_tenant(caller(request).organization_id)))
 
 
-def _scope(principal: Principal, scope: Scope, scope_id: str | None) -> HistoryScope:
+def scope_of(principal: Principal, scope: Scope, scope_id: str | None) -> HistoryScope:
+    """The past jobs that the caller may replay. Raises `Unprocessable` or `ScopeMissing`."""
     if (scope == "organization") != (scope_id is None):
         message = "leave it out to cover the whole organization" if scope_id else f"name the {scope}"
         raise invalid([{"path": "body.scope_id", "code": "scope_mismatch", "message": message}])
@@ -136,12 +137,14 @@ def _scope(principal: Principal, scope: Scope, scope_id: str | None) -> HistoryS
     return HistoryScope(reach.organization_id, reach.project_id, named if scope == "key" else None)
 
 
-def _reserve_of(capability: str) -> Decimal:
+def reserve_of(capability: str) -> Decimal:
+    """What a job of the capability reserves today."""
     manifest = manifests().get(capability)
     return ZERO if manifest is None else manifest.reserve_usd
 
 
-def _window(begins: datetime | None, ends: datetime | None) -> Window:
+def window_of(begins: datetime | None, ends: datetime | None) -> Window:
+    """The window of a request. Raises `Unprocessable` naming ``body.from``."""
     last = (ends or utc_now()).astimezone(UTC)
     first = (begins or last - _DEFAULT).astimezone(UTC)
     if not timedelta(0) < last - first <= _LONGEST:

@@ -48,7 +48,7 @@ async def create_budget(request: Request, body: CreateBudget) -> Response:
         name=body.name,
         limit_usd=to_amount(body.limit_usd),
         scope=body.scope,
-        scope_id=_scope_id(body),
+        scope_id=scope_id_of(body),
         period=body.period,
         hard=body.hard,
         on_exhaustion=body.on_exhaustion,
@@ -58,7 +58,8 @@ async def create_budget(request: Request, body: CreateBudget) -> Response:
     return respond_answer(await get_runtime(request).in_thread(_create, request, new, identity))
 
 
-def _scope_id(body: CreateBudget) -> UUID | None:
+def scope_id_of(body: CreateBudget) -> UUID | None:
+    """The id of the project or key. Raises `Unprocessable` naming ``body.scope_id``."""
     if body.scope_id is None:
         return None
     # The id decides `scope`. For the organization there is no id, and the service checks that.

@@ -57,12 +57,17 @@ async def upload_file(
     data_class: Annotated[DataClass, Query(description="The data class of the file.")] = DataClass.INTERNAL,
 ) -> Response:
     """Receive a file and store it."""
-    runtime = get_runtime(request)
     check_name(name)
+    return respond_answer(await keep_upload(request, name, data_class))
+
+
+async def keep_upload(request: Request, name: str, data_class: DataClass) -> Answer:
+    """Receive a file and store it, once for each ``Idempotency-Key``."""
+    runtime = get_runtime(request)
     upload = await receive(request, runtime.settings.file_max_bytes)
     try:
         identity = identify_request(request, f"{upload.media_type} {upload.sha256}".encode())
-        return respond_answer(await runtime.in_thread(_store, request, name, data_class, upload, identity))
+        return await runtime.in_thread(_store, request, name, data_class, upload, identity)
     finally:
         upload.file.close()
 

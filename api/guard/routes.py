@@ -73,11 +73,12 @@ def _read(request: Request, project_id: UUID | None, version: int | None) -> Pol
 async def put_policy(request: Request, body: PutPolicy, project_id: ProjectId = None) -> Response:
     """Set a guard policy."""
     project = _project(project_id)
-    found = await get_runtime(request).in_thread(_put, request, project, body)
+    found = await get_runtime(request).in_thread(store_policy, request, project, body)
     return respond_json(policy_to_wire(found, get_runtime(request).settings.guard_template))
 
 
-def _put(request: Request, project_id: UUID | None, body: PutPolicy) -> PolicyVersion:
+def store_policy(request: Request, project_id: UUID | None, body: PutPolicy) -> PolicyVersion:
+    """Put a policy in force. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     policy = body.policy or TEMPLATES[body.template or "off"]
     with runtime.database.tenant(principal.organization_id) as session:

@@ -35,10 +35,11 @@ async def screen_texts(request: Request, body: ScreenTexts) -> Response:
     """Test texts against a policy."""
     # Running it again gives the same result, so an Idempotency-Key changes nothing.
     identify_request(request, b"")
-    return respond_json(await get_runtime(request).in_thread(_screen, request, body))
+    return respond_json(await get_runtime(request).in_thread(screening_of, request, body))
 
 
-def _screen(request: Request, body: ScreenTexts) -> dict[str, Any]:
+def screening_of(request: Request, body: ScreenTexts) -> dict[str, Any]:
+    """The members of `Screening`. Blocks."""
     texts = body.texts
     found = screen(
         texts,

@@ -81,10 +81,11 @@ def _list(request: Request, job_id: UUID) -> list[dict[str, Any]]:
 @requires("jobs:read")
 async def download_artifact(request: Request, job_id: JobId, name: Name) -> Response:
     """One artifact's bytes."""
-    return await get_runtime(request).in_thread(_send, request, parse_id(JOB, job_id, "job"), name)
+    return await get_runtime(request).in_thread(send_artifact, request, parse_id(JOB, job_id, "job"), name)
 
 
-def _send(request: Request, job_id: UUID, name: str) -> Response:
+def send_artifact(request: Request, job_id: UUID, name: str) -> Response:
+    """The file as a download. Blocks. Raises what `JobService.open`, `get_artifact` and `send` raise."""
     runtime, principal = get_runtime(request), caller(request)
     single = runtime.database.single_tenant(principal.organization_id)
     job = runtime.jobs.open(single, principal, job_id)

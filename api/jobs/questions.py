@@ -57,10 +57,11 @@ async def give_input(request: Request, job_id: JobId, body: GiveInput) -> Respon
     """Record an answer."""
     found = parse_id(JOB, job_id, "job")
     identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_give, request, found, body, identity))
+    return respond_answer(await get_runtime(request).in_thread(give_answer, request, found, body, identity))
 
 
-def _give(request: Request, job_id: UUID, body: GiveInput, identity: IdempotentRequest | None) -> Answer:
+def give_answer(request: Request, job_id: UUID, body: GiveInput, identity: IdempotentRequest | None) -> Answer:
+    """Record an answer, and announce the job that resumes. Blocks. Raises what `questions.answer` raises."""
     runtime, principal = get_runtime(request), caller(request)
     resumed: list[JobRecord] = []
 

@@ -1,7 +1,9 @@
 """``/v1/jobs``: submit, read, wait, list, cancel, follow."""
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,24 +17,21 @@ from api.jobs.cancelling import announce_cancelled, cancel
 from api.jobs.metadata import metadata_filter
 from api.jobs.preferences import parse_wait
 from api.jobs.schemas import METADATA_MAX, Job, JobPage, JobWebhook, JobWithResult, SubmitJob, clamp, dump, to_wire
-from api.jobs.submitting import announce_submitted, check_input, find_manifest, receiver
+from api.jobs.submitting import new_job, receiver, submit
 from api.jobs.waiting import is_asking, open_questions, read, wait_for_change, wait_for_end, with_result
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import invalid
 from api.routing import caller, new_router, requires
 from api.times import Moment
-from core.jobs.records import JobFilter, JobRecord, NewJob
+from core.jobs.records import JobFilter, JobRecord
 from core.jobs.service import listed
 from core.jobs.states import JobState
-from core.keys import authority
 from core.keys.errors import ClearanceExceeded
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.principal import Principal
 from core.kit.errors import Gone
-from core.kit.ids import JOB, encode
+from core.kit.ids import JOB
 from core.kit.json_values import dumps
-from core.kit.metrics import SUBMISSIONS_REPLAYED
-from core.kit.telemetry import current_traceparent
 
 router = new_router("/v1/jobs", "jobs")
 
@@ -77,30 +76,12 @@ Wait = Annotated[int, Query(ge=0, le=600, description=_WAIT_HELP)]
 async def submit_job(request: Request, body: SubmitJob) -> Response:
     """Submit a job, and wait for its end if the client asks for that."""
     runtime, principal = get_runtime(request), caller(request)
-    manifest = find_manifest(body.capability, principal)
-    needs = check_input(manifest, body.input)
-    authority.require(principal, manifest.id, needs)
+    new = new_job(principal, body)
     wait_seconds = parse_wait(request.headers.get("prefer"), runtime.settings.api_wait_max_seconds)
     identity = identify_request(request, await request.body())
-    webhook = None if body.webhook is None else await _receiver(runtime, principal, body.webhook)
-    new = NewJob(
-        capability=manifest.id,
-        pool=manifest.pool,
-        input=body.input,
-        needs=needs,
-        metadata=body.metadata,
-        priority=body.priority,
-        run_at=body.run_at,
-        deadline_at=body.deadline_at,
-        deadline_seconds=body.deadline_seconds or (None if body.deadline_at else manifest.deadline_seconds),
-        max_attempts=body.max_attempts or manifest.max_attempts,
-        max_cost_usd=body.max_cost_usd,
-        reserve_usd=manifest.reserve_usd if body.max_cost_usd is None else body.max_cost_usd,
-        traceparent=current_traceparent(),
-        webhook=webhook,
-        declared_class=body.data_class,
-    )
-    answer = await runtime.in_thread(_submit, request, new, identity)
+    if body.webhook is not None:
+        new = replace(new, webhook=await _receiver(runtime, principal, body.webhook))
+    answer = await runtime.in_thread(submit, request, new, identity)
     if wait_seconds:
         job_id = parse_id(JOB, (answer.location or "").rpartition("/")[2], "job")
         # The job is accepted, even if it cannot be read now.
@@ -114,27 +95,6 @@ async def submit_job(request: Request, body: SubmitJob) -> Response:
 
 async def _receiver(runtime: Runtime, principal: Principal, given: JobWebhook) -> dict[str, Any]:
     return await receiver(runtime, principal, given.url, given.events, include_result=given.include_result)
-
-
-def _submit(request: Request, new: NewJob, identity: IdempotentRequest | None) -> Answer:
-    runtime, principal = get_runtime(request), caller(request)
-    made: list[JobRecord] = []
-
-    def produce(session: Any) -> Answer:
-        job = runtime.jobs.submit(session, principal, new)
-        made.append(job)
-        return Answer(202, dump(job, None), f"/v1/jobs/{encode(JOB, job.id)}")
-
-    if identity is None:
-        # One statement is the whole transaction: one round trip.
-        answer = produce(runtime.database.single_tenant(principal.organization_id))
-    else:
-        answer = carry_out(request, identity, produce)
-        if answer.is_replayed:
-            SUBMISSIONS_REPLAYED.inc()
-    for job in made:
-        announce_submitted(runtime, job)
-    return answer
 
 
 @router.get(
@@ -337,16 +297,23 @@ async def follow_job(
     starting_after: Annotated[int, Query(ge=0, le=10**18, description="Return only events with a higher id.")] = 0,
 ) -> Response:
     """Stream a job's events."""
+    return await follow(request, parse_id(JOB, job_id, "job"), starting_after)
+
+
+async def follow(
+    request: Request, job_id: UUID, starting_after: int, stream: Callable[..., EventStream] = EventStream
+) -> Response:
+    """The events of a job as a `stream`, or 204 when the client has the last one. Raises `NotFound` and `Gone`."""
     runtime, principal = get_runtime(request), caller(request)
     after = _last_event_id(request.headers.get("last-event-id"), starting_after)
-    job = await runtime.in_thread(read, runtime, principal, parse_id(JOB, job_id, "job"))
+    job = await runtime.in_thread(read, runtime, principal, job_id)
     if job.is_terminal and after >= job.event_last:
         return Response(status_code=204, headers={"cache-control": "no-store"})
     if job.is_terminal and not await runtime.in_thread(_has_last_event, runtime, principal, job):
         raise Gone(
             "the events of this job are past their retention period; read the job instead", code="history_expired"
         )
-    return EventStream(
+    return stream(
         runtime.hub,
         runtime.stream_guard,
         principal,

@@ -50,12 +50,13 @@ JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v
 async def read_waybill(request: Request, job_id: JobId) -> Response:
     """The signed waybill of an ended job."""
     found = parse_id(JOB, job_id, "job")
-    document = await get_runtime(request).in_thread(_issue, request, found)
+    document = await get_runtime(request).in_thread(issue_waybill, request, found)
     headers = {"retry-after": _SEALED_SOON} if document["audit"]["unsealed"] else {}
     return respond(dumps(document), 200, headers)
 
 
-def _issue(request: Request, job_id: UUID) -> dict[str, Any]:
+def issue_waybill(request: Request, job_id: UUID) -> dict[str, Any]:
+    """The signed document. Blocks. Raises what `JobService.open` and `issue` raise, and `SigningKeyMissing`."""
     runtime, principal = get_runtime(request), caller(request)
     runtime.jobs.open(runtime.database.single_tenant(principal.organization_id), principal, job_id)
     if runtime.signer is None:

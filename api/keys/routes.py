@@ -47,13 +47,13 @@ KeyId = Annotated[str, Path(description="The key's id.", examples=["key_01jd3q8v
 @requires("keys:write", organization_wide=True)
 async def create_key(request: Request, body: CreateKey) -> Response:
     """Create a key with at most the caller's own scopes."""
-    _require_known_capabilities(body.scopes)
+    require_known_capabilities(body.scopes)
     project_id = None if body.project_id is None else parse_id(PROJECT, body.project_id, "project")
     identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_create, request, body, project_id, identity))
+    return respond_answer(await get_runtime(request).in_thread(issue_key, request, body, project_id, identity))
 
 
-def _require_known_capabilities(scopes: Sequence[str]) -> None:
+def require_known_capabilities(scopes: Sequence[str]) -> None:
     """Refuse to limit a key to unknown capabilities, which would make it useless."""
     for at, scope in enumerate(scopes):
         if scope.startswith(_CAPABILITY) and scope.removeprefix(_CAPABILITY) not in manifests():
@@ -62,7 +62,8 @@ def _require_known_capabilities(scopes: Sequence[str]) -> None:
             raise invalid([{"path": f"body.scopes.{at}", "code": "capability_unknown", "message": message}])
 
 
-def _create(request: Request, body: CreateKey, project_id: UUID | None, identity: IdempotentRequest | None) -> Answer:
+def issue_key(request: Request, body: CreateKey, project_id: UUID | None, identity: IdempotentRequest | None) -> Answer:
+    """Make a key; the answer holds it unless it is a replay. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
 
     def issue(session: Session) -> IssuedKey:
@@ -165,10 +166,11 @@ async def rotate_key(request: Request, key_id: KeyId, body: Annotated[RotateKey 
     found = parse_id(KEY, key_id, "key")
     overlap = timedelta(seconds=(body or RotateKey()).overlap_seconds)
     identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_rotate, request, found, overlap, identity))
+    return respond_answer(await get_runtime(request).in_thread(issue_successor, request, found, overlap, identity))
 
 
-def _rotate(request: Request, key_id: UUID, overlap: timedelta, identity: IdempotentRequest | None) -> Answer:
+def issue_successor(request: Request, key_id: UUID, overlap: timedelta, identity: IdempotentRequest | None) -> Answer:
+    """Rotate a key; the answer holds the new one unless it is a replay. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     return _issue_once(request, identity, lambda session: runtime.keys.rotate(session, principal, key_id, overlap))
 
@@ -186,10 +188,11 @@ async def revoke_key(request: Request, key_id: KeyId) -> Response:
     """Revoke a key. Takes effect within two seconds."""
     found = parse_id(KEY, key_id, "key")
     identity = identify_request(request, b"")
-    return respond_answer(await get_runtime(request).in_thread(_revoke, request, found, identity))
+    return respond_answer(await get_runtime(request).in_thread(store_revoked, request, found, identity))
 
 
-def _revoke(request: Request, key_id: UUID, identity: IdempotentRequest | None) -> Answer:
+def store_revoked(request: Request, key_id: UUID, identity: IdempotentRequest | None) -> Answer:
+    """Revoke a key. Raises `NotFound`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:

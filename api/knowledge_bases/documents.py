@@ -59,13 +59,17 @@ async def upload_document(
     ],
 ) -> Response:
     """Receive a file, store it, and register it."""
+    return respond_answer(await store_upload(request, parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base"), name))
+
+
+async def store_upload(request: Request, base_id: UUID, name: str) -> Answer:
+    """Receive the request's body as a document called `name`. Raises `NotFound`."""
     runtime = get_runtime(request)
-    found = parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base")
-    await runtime.in_thread(_require_base, request, found)
+    await runtime.in_thread(_require_base, request, base_id)
     upload = await receive(request, runtime.settings.document_max_bytes)
     try:
         identity = identify_request(request, f"{upload.media_type} {upload.sha256}".encode())
-        return respond_answer(await runtime.in_thread(_store, request, found, name, upload, identity))
+        return await runtime.in_thread(_store, request, base_id, name, upload, identity)
     finally:
         upload.file.close()
 
@@ -160,11 +164,12 @@ def _read(request: Request, base_id: UUID, document_id: UUID) -> DocumentRecord:
 async def delete_document(request: Request, base_id: BaseId, document_id: DocumentId) -> Response:
     """Delete a document."""
     base, document = _ids(base_id, document_id)
-    await get_runtime(request).in_thread(_delete, request, base, document)
+    await get_runtime(request).in_thread(delete_stored, request, base, document)
     return Response(status_code=204)
 
 
-def _delete(request: Request, base_id: UUID, document_id: UUID) -> None:
+def delete_stored(request: Request, base_id: UUID, document_id: UUID) -> None:
+    """Delete a document and its files. Raises `NotFound`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         runtime.knowledge.get_base(session, principal, base_id)

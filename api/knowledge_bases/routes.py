@@ -50,10 +50,11 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="Items per page.")]
 async def create_knowledge_base(request: Request, body: CreateKnowledgeBase) -> Response:
     """Create an empty knowledge base."""
     identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_create, request, body, identity))
+    return respond_answer(await get_runtime(request).in_thread(make_base, request, body, identity))
 
 
-def _create(request: Request, body: CreateKnowledgeBase, identity: IdempotentRequest | None) -> Answer:
+def make_base(request: Request, body: CreateKnowledgeBase, identity: IdempotentRequest | None) -> Answer:
+    """Create an empty knowledge base. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:
@@ -122,10 +123,11 @@ def _read(request: Request, base_id: UUID) -> KnowledgeBaseRecord:
 async def update_knowledge_base(request: Request, base_id: BaseId, body: UpdateKnowledgeBase) -> Response:
     """Update the fields in the body."""
     found = parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base")
-    return respond_json(base_to_wire(await get_runtime(request).in_thread(_update, request, found, body)))
+    return respond_json(base_to_wire(await get_runtime(request).in_thread(store_base_changes, request, found, body)))
 
 
-def _update(request: Request, base_id: UUID, body: UpdateKnowledgeBase) -> KnowledgeBaseRecord:
+def store_base_changes(request: Request, base_id: UUID, body: UpdateKnowledgeBase) -> KnowledgeBaseRecord:
+    """Change a knowledge base. Raises `NotFound`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         return runtime.knowledge.update_base(
@@ -145,11 +147,12 @@ def _update(request: Request, base_id: UUID, body: UpdateKnowledgeBase) -> Knowl
 async def delete_knowledge_base(request: Request, base_id: BaseId) -> Response:
     """Delete a knowledge base with its documents."""
     found = parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base")
-    await get_runtime(request).in_thread(_delete, request, found)
+    await get_runtime(request).in_thread(delete_base, request, found)
     return Response(status_code=204)
 
 
-def _delete(request: Request, base_id: UUID) -> None:
+def delete_base(request: Request, base_id: UUID) -> None:
+    """Delete a knowledge base, its documents and their files. Raises `NotFound`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         runtime.knowledge.delete_base(session, principal, base_id)

@@ -99,10 +99,11 @@ def _of_scope(request: Request, scope: str) -> list[LimitRecord]:
 @requires("limits:write", organization_wide=True)
 async def set_limit(request: Request, scope: Scope, kind: Kind, body: SetLimit) -> Response:
     """Set or change a limit."""
-    return respond_json(to_wire(await get_runtime(request).in_thread(_set, request, scope, kind, body.value)))
+    return respond_json(to_wire(await get_runtime(request).in_thread(store_limit, request, scope, kind, body.value)))
 
 
-def _set(request: Request, scope: str, kind: LimitKind, value: int | str) -> LimitRecord:
+def store_limit(request: Request, scope: str, kind: LimitKind, value: int | str) -> LimitRecord:
+    """Set a limit, in force in this process at once. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     whose = _scope_id(principal, scope)
     with runtime.database.tenant(principal.organization_id) as session:
@@ -121,10 +122,11 @@ def _set(request: Request, scope: str, kind: LimitKind, value: int | str) -> Lim
 @requires("limits:write", organization_wide=True)
 async def remove_limit(request: Request, scope: Scope, kind: Kind) -> Response:
     """Remove a limit."""
-    return respond_json(to_wire(await get_runtime(request).in_thread(_remove, request, scope, kind)))
+    return respond_json(to_wire(await get_runtime(request).in_thread(delete_limit, request, scope, kind)))
 
 
-def _remove(request: Request, scope: str, kind: LimitKind) -> LimitRecord:
+def delete_limit(request: Request, scope: str, kind: LimitKind) -> LimitRecord:
+    """Remove a limit. Raises `NotFound`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     whose = _scope_id(principal, scope)
     with runtime.database.tenant(principal.organization_id) as session:

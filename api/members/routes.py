@@ -43,10 +43,11 @@ MemberId = Annotated[str, Path(description="The member's id.", examples=["mem_01
 async def add_member(request: Request, body: AddMember) -> Response:
     """Add a member."""
     identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_add, request, body, identity))
+    return respond_answer(await get_runtime(request).in_thread(store_member, request, body, identity))
 
 
-def _add(request: Request, body: AddMember, identity: IdempotentRequest | None) -> Answer:
+def store_member(request: Request, body: AddMember, identity: IdempotentRequest | None) -> Answer:
+    """Add a member. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:
@@ -114,10 +115,11 @@ async def change_member(request: Request, member_id: MemberId, body: ChangeMembe
     """Update the fields in the body."""
     found = parse_id(MEMBER, member_id, "member")
     changes = body.model_dump(exclude_unset=True)
-    return respond_json(to_wire(await get_runtime(request).in_thread(_change, request, found, changes)))
+    return respond_json(to_wire(await get_runtime(request).in_thread(store_changes, request, found, changes)))
 
 
-def _change(request: Request, member_id: UUID, changes: dict[str, Any]) -> MemberRecord:
+def store_changes(request: Request, member_id: UUID, changes: dict[str, Any]) -> MemberRecord:
+    """Change a member. Raises `NotFound`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         return runtime.members.change(session, principal, member_id, changes)
@@ -138,11 +140,12 @@ def _change(request: Request, member_id: UUID, changes: dict[str, Any]) -> Membe
 async def remove_member(request: Request, member_id: MemberId) -> Response:
     """Remove a member."""
     found = parse_id(MEMBER, member_id, "member")
-    await get_runtime(request).in_thread(_remove, request, found)
+    await get_runtime(request).in_thread(delete_member, request, found)
     return Response(status_code=204)
 
 
-def _remove(request: Request, member_id: UUID) -> None:
+def delete_member(request: Request, member_id: UUID) -> None:
+    """Remove a member. Raises `NotFound`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         runtime.members.remove(session, principal, member_id)

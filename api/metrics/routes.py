@@ -21,7 +21,7 @@ from core.rollups.repository import Dimension, Selection
 router = new_router("/v1/metrics", "metrics")
 
 _DEFAULT = timedelta(hours=24)
-_LENGTHS = {Grain.MINUTE: timedelta(minutes=1), Grain.HOUR: timedelta(hours=1), Grain.DAY: timedelta(days=1)}
+LENGTHS = {Grain.MINUTE: timedelta(minutes=1), Grain.HOUR: timedelta(hours=1), Grain.DAY: timedelta(days=1)}
 _POINTS_MAX = 1500
 
 
@@ -58,7 +58,7 @@ async def read_metrics(  # noqa: PLR0917 - the framework passes them by name
     """Read metrics."""
     runtime, principal = get_runtime(request), caller(request)
     reach = parse_reach(principal, project)
-    selection = Selection(reach, *_parse_window(begins, ends, interval))
+    selection = Selection(reach, *parse_span(begins, ends, interval))
     return respond_json(await runtime.in_thread(_read, runtime, selection, group_by))
 
 
@@ -78,18 +78,19 @@ def _read(runtime: Runtime, selection: Selection, dimension: Dimension | None) -
     )
 
 
-def _parse_window(
+def parse_span(
     begins: datetime | None, ends: datetime | None, interval: Grain | None
 ) -> tuple[Grain, datetime, datetime]:
+    """The interval, begin and end of a request. Raises `Unprocessable` naming ``query.from`` or ``query.interval``."""
     now = utc_now()
     earliest = now - timedelta(days=RETENTION_DAYS)
-    ends = min(max((ends or now).astimezone(UTC), earliest), now + _LENGTHS[Grain.DAY])
+    ends = min(max((ends or now).astimezone(UTC), earliest), now + LENGTHS[Grain.DAY])
     begins = max((begins or ends - _DEFAULT).astimezone(UTC), earliest)
     if begins >= ends:
         message = f"must be earlier than `to`, which is not included; roll-ups reach back {RETENTION_DAYS} days"
         raise invalid([{"path": "query.from", "code": "window_empty", "message": message}])
     grain = interval or _grain_for(ends - begins)
-    if (ends - begins) / _LENGTHS[grain] > _POINTS_MAX:
+    if (ends - begins) / LENGTHS[grain] > _POINTS_MAX:
         message = f"too many points, more than {_POINTS_MAX:,}; use a longer interval or a shorter time range"
         raise invalid([{"path": "query.interval", "code": "too_many_points", "message": message}])
     return grain, floor_to(grain, begins), ends

@@ -57,13 +57,13 @@ async def list_prices(  # noqa: PLR0917 - the framework passes them by name
             provider=provider,
             model=model,
             at=clamp(at),
-            after=None if cursor is None else _decode(cursor),
+            after=None if cursor is None else decode_cursor(cursor),
             limit=limit + 1,
         )
 
     found = await runtime.in_thread(read)
     page = found[:limit]
-    following = _encode(page[-1]) if len(found) > limit else None
+    following = encode_cursor(page[-1]) if len(found) > limit else None
     return respond_json({"data": [to_wire(price) for price in page], "next_cursor": following})
 
 
@@ -124,12 +124,14 @@ def _set(request: Request, principal: Principal, new: NewPrice, identity: Idempo
     return carry_out(request, identity, produce)
 
 
-def _encode(price: PriceRecord) -> str:
+def encode_cursor(price: PriceRecord) -> str:
+    """The cursor of the page after `price`."""
     key = [price.provider, price.model, price.unit.value, price.above_input_tokens]
     return urlsafe_b64encode(dumps(key)).decode().rstrip("=")
 
 
-def _decode(cursor: str) -> _After:
+def decode_cursor(cursor: str) -> _After:
+    """The key behind `cursor`. Raises `Unprocessable` naming ``query.cursor``."""
     try:
         key = orjson.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
         provider, model, unit, above = key

@@ -42,10 +42,11 @@ ProjectId = Annotated[str, Path(description="The project's id.", examples=["prj_
 async def create_project(request: Request, body: CreateProject) -> Response:
     """Create a project in the caller's organization."""
     identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_create, request, body, identity))
+    return respond_answer(await get_runtime(request).in_thread(make_project, request, body, identity))
 
 
-def _create(request: Request, body: CreateProject, identity: IdempotentRequest | None) -> Answer:
+def make_project(request: Request, body: CreateProject, identity: IdempotentRequest | None) -> Answer:
+    """Create a project. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:
@@ -122,10 +123,11 @@ async def update_project(request: Request, project_id: ProjectId, body: UpdatePr
     """Update the fields in the body."""
     found = parse_id(PROJECT, project_id, "project")
     changes = body.model_dump(exclude_unset=True)
-    return respond_json(to_wire(await get_runtime(request).in_thread(_update, request, found, changes)))
+    return respond_json(to_wire(await get_runtime(request).in_thread(store_changes, request, found, changes)))
 
 
-def _update(request: Request, project_id: UUID, changes: dict[str, Any]) -> ProjectRecord:
+def store_changes(request: Request, project_id: UUID, changes: dict[str, Any]) -> ProjectRecord:
+    """Change a project. Raises `NotFound`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         return runtime.projects.update(session, principal, project_id, changes)
@@ -164,10 +166,11 @@ async def restore_project(request: Request, project_id: ProjectId) -> Response:
 async def _set_archived(request: Request, project_id: str, *, archived: bool) -> Response:
     found = parse_id(PROJECT, project_id, "project")
     identity = identify_request(request, b"")
-    return respond_answer(await get_runtime(request).in_thread(_store_archived, request, found, archived, identity))
+    return respond_answer(await get_runtime(request).in_thread(store_archived, request, found, archived, identity))
 
 
-def _store_archived(request: Request, project_id: UUID, archived: bool, identity: IdempotentRequest | None) -> Answer:
+def store_archived(request: Request, project_id: UUID, archived: bool, identity: IdempotentRequest | None) -> Answer:
+    """Archive a project, or restore it. Raises `NotFound`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:

@@ -65,7 +65,7 @@ async def summarize_quality(  # noqa: PLR0917 - the framework passes them by nam
 ) -> Response:
     """Summarize quality."""
     runtime, principal = get_runtime(request), caller(request)
-    selection = _select(principal, capability, signals, model_version, prompt_version, _window(begins, ends), project)
+    selection = select(principal, capability, signals, model_version, prompt_version, _window(begins, ends), project)
     groups = [Group.MODEL_VERSION] if group_by is None else group_by
     points = await runtime.in_thread(_summarize, runtime, selection, groups)
     return respond_json(to_report(selection.window, points))
@@ -93,7 +93,7 @@ async def read_quality_series(  # noqa: PLR0917 - the framework passes them by n
 ) -> Response:
     """Read quality over time."""
     runtime, principal = get_runtime(request), caller(request)
-    selection = _select(principal, capability, signals, model_version, prompt_version, _window(begins, ends), project)
+    selection = select(principal, capability, signals, model_version, prompt_version, _window(begins, ends), project)
     groups = [Group.MODEL_VERSION] if group_by is None else group_by
     points = await runtime.in_thread(_series, runtime, selection, groups, step)
     return respond_json(to_series(selection.window, step, points))
@@ -106,7 +106,7 @@ def _window(begins: datetime | None, ends: datetime | None) -> Window:
     return parse_window(begins, ends)
 
 
-def _select(  # noqa: PLR0917 - a request's filters
+def select(  # noqa: PLR0917 - a request's filters
     principal: Principal,
     capability: str | None,
     signals: Sequence[Signal] | None,
@@ -115,6 +115,7 @@ def _select(  # noqa: PLR0917 - a request's filters
     window: Window,
     project: str | None,
 ) -> Selection:
+    """The jobs of a request that the caller may see."""
     reach = reach_of(principal, parse_project(project))
     seen = None if principal.capabilities is None else sorted(principal.capabilities)
     if capability is not None:

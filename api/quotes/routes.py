@@ -1,5 +1,7 @@
 """``POST /v1/quotes``: the probable cost of a job, before it is submitted."""
 
+from typing import Any
+
 from fastapi import Request, Response
 
 from api.answers import identify_request, respond_json
@@ -30,11 +32,16 @@ router = new_router("/v1/quotes", "costs")
 @requires("jobs:write")
 async def make_quote(request: Request, body: AskQuote) -> Response:
     """A quote."""
+    # Running it again gives the same result, so an Idempotency-Key changes nothing.
+    identify_request(request, b"")
+    return respond_json(await quote_for(request, body))
+
+
+async def quote_for(request: Request, body: AskQuote) -> dict[str, Any]:
+    """The members of `Quote`. Raises what submitting such a job would raise for its capability and input."""
     runtime, principal = get_runtime(request), caller(request)
     manifest = find_manifest(body.capability, principal)
     authority.require(principal, manifest.id, check_input(manifest, body.input))
-    # Running it again gives the same result, so an Idempotency-Key changes nothing.
-    identify_request(request, b"")
     size_bytes = len(dumps(body.input))
     found = await runtime.in_thread(
         lambda: quote(
@@ -46,4 +53,4 @@ async def make_quote(request: Request, body: AskQuote) -> Response:
             max_cost_usd=body.max_cost_usd,
         )
     )
-    return respond_json(to_quote(manifest.id, size_bytes, found))
+    return to_quote(manifest.id, size_bytes, found)

@@ -62,10 +62,11 @@ def _read(request: Request) -> list[RetentionPeriod]:
 @requires("retention:write")
 async def set_retention(request: Request, body: SetRetention) -> Response:
     """Set a retention period."""
-    return respond_json(to_wire(await get_runtime(request).in_thread(_set, request, body)))
+    return respond_json(to_wire(await get_runtime(request).in_thread(store_retention, request, body)))
 
 
-def _set(request: Request, body: SetRetention) -> list[RetentionPeriod]:
+def store_retention(request: Request, body: SetRetention) -> list[RetentionPeriod]:
+    """Set a period. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         return runtime.retention.set(
@@ -90,10 +91,13 @@ async def remove_retention(
     request: Request, kind: _Kind, scope: _Scope = "project", data_class: _DataClass = None
 ) -> Response:
     """Remove a retention period."""
-    return respond_json(to_wire(await get_runtime(request).in_thread(_remove, request, kind, scope, data_class)))
+    return respond_json(
+        to_wire(await get_runtime(request).in_thread(delete_retention, request, kind, scope, data_class))
+    )
 
 
-def _remove(request: Request, kind: Kind, scope: str, data_class: DataClass | None) -> list[RetentionPeriod]:
+def delete_retention(request: Request, kind: Kind, scope: str, data_class: DataClass | None) -> list[RetentionPeriod]:
+    """Remove a period. Raises `NotFound`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         return runtime.retention.remove(session, principal, kind, for_project=scope == "project", data_class=data_class)

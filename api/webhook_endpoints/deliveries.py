@@ -79,10 +79,11 @@ def _list(request: Request, where: DeliveryFilter, before: UUID | None, limit: i
 async def read_delivery(request: Request, delivery_id: DeliveryId) -> Response:
     """Read a delivery."""
     found = parse_id(MESSAGE, delivery_id, "webhook_delivery")
-    return respond_json(full_delivery_to_wire(await get_runtime(request).in_thread(_read, request, found)))
+    return respond_json(full_delivery_to_wire(await get_runtime(request).in_thread(open_delivery, request, found)))
 
 
-def _read(request: Request, delivery_id: UUID) -> DeliveryWithAttempts:
+def open_delivery(request: Request, delivery_id: UUID) -> DeliveryWithAttempts:
+    """A delivery whose body the caller may see. Raises `NotFound`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     session = runtime.database.single_tenant(principal.organization_id)
     found = runtime.webhooks.delivery(session, principal, delivery_id)

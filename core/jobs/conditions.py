@@ -6,6 +6,7 @@ Separate from the models, which only Alembic needs and which are slow to import.
 DUE = "state = 'queued' AND dispatched_at IS NULL"
 IN_FLIGHT = "state = 'running' OR (state = 'queued' AND dispatched_at IS NOT NULL)"
 ACTIVE = "state IN ('queued', 'running', 'waiting')"
+FAILED = "state IN ('failed', 'expired', 'rejected')"
 ENDED_EVENT = "type IN ('job.succeeded', 'job.failed', 'job.cancelled', 'job.expired', 'job.rejected')"
 OPEN_QUESTION = "answered_at IS NULL AND timed_out_at IS NULL"
 

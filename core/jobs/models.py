@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, SmallInt
 from sqlalchemy.dialects.postgresql import ARRAY, ENUM, JSON, JSONB, NUMERIC, TEXT, TIMESTAMP
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.jobs.conditions import ACTIVE, DUE, ENDED_EVENT, IN_FLIGHT
+from core.jobs.conditions import ACTIVE, DUE, ENDED_EVENT, FAILED, IN_FLIGHT
 from core.jobs.states import JobState
 from core.kit.data_classes import DataClass
 from core.kit.db import DATA_CLASS, Base
@@ -49,6 +49,7 @@ class Job(Base):
         Index("jobs_deadline", "deadline_at", postgresql_where=text(ACTIVE)),
         Index("jobs_unpaid", "pool", postgresql_where=text("state = 'waiting' AND reason = 'budget'")),
         Index("jobs_project", "project_id", "id"),
+        Index("jobs_failed", "project_id", "id", postgresql_where=text(FAILED)),
         Index("jobs_batch", "batch_id", "id", postgresql_where=text("batch_id IS NOT NULL")),
         Index(
             "jobs_with_payload_of_class",

@@ -176,6 +176,13 @@ class JobFilter:
     created_before: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     shadows: bool = False
+    reason: str | None = None
+    # A model that one of its calls went to, by the name in its usage.
+    model: str | None = None
+    key_id: UUID | None = None
+    min_cost_usd: Decimal | None = None
+    # From its start to its end, or until now.
+    min_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from core.keys.errors import (
 )
 from core.keys.hashing import KeyHasher, is_well_formed
 from core.keys.principal import Principal
-from core.keys.repository import SubjectRow
+from core.keys.repository import KeyRow, SubjectRow
 from core.keys.roles import Role, scopes_of
 from core.keys.scopes import split
 from core.keys.usage import KeyUsage
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from core.keys.oidc import Identity, TokenVerifier
 
 # A revoked key works for at most this long in a process that has just used it.
-_REMEMBER_SECONDS = 1.5
+REMEMBER_SECONDS = 1.5
 _REMEMBERED_KEYS_MAX = 10_000
 _REFUSED_KEYS_MAX = 1_000
 _KEY_HEAD = "wb_"
@@ -90,19 +90,19 @@ class Authenticator:
             return remembered
         digest = self._digest(credential, project)
         # The age of an entry counts from before the query, so that a slow query does not extend it.
-        until = monotonic() + _REMEMBER_SECONDS
+        until = monotonic() + REMEMBER_SECONDS
         try:
             if self._tokens is None or credential.startswith(_KEY_HEAD):
                 principal = self._look_up(credential, digest)
             else:
                 identity = self._tokens.verify(credential)
                 ends_at = identity.expires_at + self._tokens.skew_seconds
-                principal = replace(self._find(identity, project), ends_at=ends_at)
+                principal = replace(self.find(identity, project), ends_at=ends_at)
                 until = min(until, monotonic() + ends_at - time())
         except _REFUSALS as refusal:
-            _remember(self._refused, digest, (until, refusal), _REFUSED_KEYS_MAX)
+            remember(self._refused, digest, (until, refusal), _REFUSED_KEYS_MAX)
             raise
-        _remember(self._known, digest, (until, principal), _REMEMBERED_KEYS_MAX)
+        remember(self._known, digest, (until, principal), _REMEMBERED_KEYS_MAX)
         return principal
 
     def evict(self, key_ids: Collection[UUID]) -> None:
@@ -127,6 +127,10 @@ class Authenticator:
             row = repository.key_by_hash(single, digest)
         if row is None or not hmac.compare_digest(row.hash, digest):
             raise KeyUnknown("this API key is not known here")
+        return self.accept(row)
+
+    def accept(self, row: KeyRow) -> Principal:
+        """The principal of a stored key, whose use is recorded. Raises `KeyExpired` or `KeyRevoked`."""
         if row.is_revoked:
             raise KeyRevoked("this API key was revoked")
         if row.is_expired:
@@ -147,7 +151,13 @@ class Authenticator:
             clearance=row.clearance,
         )
 
-    def _find(self, identity: "Identity", project: str | None) -> Principal:
+    @property
+    def tokens(self) -> "TokenVerifier | None":
+        """What checks tokens; None where no issuer is trusted."""
+        return self._tokens
+
+    def find(self, identity: "Identity", project: str | None) -> Principal:
+        """The principal of a token's subject. Raises `NotAMember`, `ProjectInvalid` or `ProjectNotFound`."""
         wanted = None if project is None else _project_id(project)
         row = repository.subject(
             self._database.single_system(), identity.organization, identity.issuer, identity.subject, wanted
@@ -210,9 +220,8 @@ def _again(refusal: WaybillError) -> WaybillError:
     return type(refusal)(refusal.detail, code=refusal.code, **refusal.extra)
 
 
-def _remember(
-    entries: dict[bytes, tuple[float, _Entry]], digest: bytes, entry: tuple[float, _Entry], most: int
-) -> None:
+def remember(entries: dict[bytes, tuple[float, _Entry]], digest: bytes, entry: tuple[float, _Entry], most: int) -> None:
+    """Cache `entry`, which starts with its end on the monotonic clock, among at most `most`."""
     if len(entries) >= most:
         now = monotonic()
         fresh = {key: kept for key, kept in list(entries.items()) if kept[0] > now}

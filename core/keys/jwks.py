@@ -105,22 +105,12 @@ class KeySet:
 
     def _fetch(self) -> Mapping[str, SigningKey]:
         until = monotonic() + self._timeout_seconds
-        # A proxy from the environment cannot reach this machine's loopback interface.
-        through_proxy = not is_loopback(urlsplit(self._issuer).hostname or "")
-        with httpx.Client(
-            timeout=self._timeout_seconds,
-            verify=authorities(by_environment=through_proxy),
-            trust_env=through_proxy,
-            follow_redirects=False,
-        ) as client:
-            install(client, NamedBackend(httpcore))
-            configuration = _read(client, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration", until)
-            if configuration.get("issuer") != self._issuer:
-                raise ValueError("the configuration document is that of another issuer")
+        with connect(self._issuer, self._timeout_seconds) as client:
+            configuration = read_configuration(client, self._issuer, until)
             location = configuration.get("jwks_uri")
             if not isinstance(location, str) or not is_secure_url(location):
                 raise ValueError("the configuration document names no https:// jwks_uri")
-            published = _read(client, location, until).get("keys")
+            published = read_json(client, location, until).get("keys")
         if not isinstance(published, list):
             raise ValueError("the key set holds no list of keys")  # noqa: TRY004 - a wrong document
         return {key_id: key for each in published for key_id, key in _signing_keys(each)}
@@ -132,8 +122,31 @@ class KeySet:
         )
 
 
-def _read(client: httpx.Client, url: str, until: float) -> dict[str, Any]:
-    with client.stream("GET", url, headers={"accept": "application/json"}) as response:
+def connect(issuer: str, timeout_seconds: float) -> httpx.Client:
+    """A client for requests to an issuer."""
+    # A proxy from the environment cannot reach this machine's loopback interface.
+    through_proxy = not is_loopback(urlsplit(issuer).hostname or "")
+    client = httpx.Client(
+        timeout=timeout_seconds,
+        verify=authorities(by_environment=through_proxy),
+        trust_env=through_proxy,
+        follow_redirects=False,
+    )
+    install(client, NamedBackend(httpcore))
+    return client
+
+
+def read_configuration(client: httpx.Client, issuer: str, until: float) -> dict[str, Any]:
+    """The issuer's configuration document. Raises ValueError for one that is not its own, or too late or large."""
+    configuration = read_json(client, f"{issuer.rstrip('/')}/.well-known/openid-configuration", until)
+    if configuration.get("issuer") != issuer:
+        raise ValueError("the configuration document is that of another issuer")
+    return configuration
+
+
+def read_json(client: httpx.Client, url: str, until: float, method: str = "GET", **sent: Any) -> dict[str, Any]:
+    """The JSON object that `url` answers with. Raises ValueError for anything else, or when it is too late or large."""
+    with client.stream(method, url, headers={"accept": "application/json"}, **sent) as response:
         if response.status_code != httpx.codes.OK:
             raise ValueError(f"{url} answered {response.status_code}")
         body = b""

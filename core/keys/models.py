@@ -116,3 +116,50 @@ class IdempotencyKey(Base):
     location: Mapped[str | None] = mapped_column(TEXT)
     body: Mapped[bytes] = mapped_column(LargeBinary)
     expires_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True))
+
+
+class ConsoleSession(Base):
+    """A signed-in browser: the keyed hash of its cookie, and the key or person that signed in."""
+
+    __tablename__ = "console_sessions"
+    __table_args__ = (
+        Index("console_sessions_organization", "organization_id", "id"),
+        Index("console_sessions_active_until", "active_until"),
+        CheckConstraint(
+            "num_nonnulls(key_id, issuer) = 1 AND num_nonnulls(issuer, subject) <> 1", name="console_sessions_whose"
+        ),
+        CheckConstraint("active_until <= expires_at", name="console_sessions_ends"),
+        ForeignKeyConstraint(
+            ("organization_id", "project_id"),
+            ("projects.organization_id", "projects.id"),
+            name="console_sessions_project_of_organization",
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    issuer: Mapped[str | None] = mapped_column(TEXT)
+    subject: Mapped[str | None] = mapped_column(TEXT)
+    roles: Mapped[list[str] | None] = mapped_column(ARRAY(TEXT))
+    # The project that a person chose; a key has its own.
+    project_id: Mapped[UUID | None]
+    user_agent: Mapped[str] = mapped_column(TEXT)
+    created_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=_NOW)
+    last_seen_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=_NOW)
+    # The idle end, moved by use, and the absolute end, which it never passes.
+    active_until: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True))
+    expires_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True))
+
+
+class ConsoleLink(Base):
+    """A link that signs in once, by the keyed hash of its token."""
+
+    __tablename__ = "console_links"
+    __table_args__ = (Index("console_links_expires_at", "expires_at"),)
+
+    hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"))
+    expires_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True))

@@ -3,6 +3,7 @@
 The algorithm belongs to the published key and never to the token; issuer and audience must be those of the settings.
 """
 
+import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -67,9 +68,23 @@ class TokenVerifier:
         if issuer is None:
             raise TokenInvalid("tokens of this issuer are not accepted here")
         # Everything above is the caller's claim; from here on only what the issuer signed counts.
-        return self._identity(issuer, self._verified(issuer, token, header.get("kid")))
+        return self._identity(issuer, self._verified(issuer, token, header.get("kid"), issuer.audience))
 
-    def _verified(self, issuer: OidcIssuer, token: str, key_id: Any) -> dict[str, Any]:
+    def verify_sign_in(self, issuer: OidcIssuer, id_token: str, nonce: str) -> Identity:
+        """The person that `issuer` signed in to the console (OpenID Connect Core 1.0, section 3.1.3.7). Blocks.
+
+        Raises what `verify` raises.
+        """
+        try:
+            key_id = jwt.get_unverified_header(id_token[:_TOKEN_MAX_CHARACTERS]).get("kid")
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise TokenInvalid("the issuer's answer holds no JSON Web Token") from None
+        claims = self._verified(issuer, id_token, key_id, issuer.console_client_id)
+        if not hmac.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):
+            raise TokenInvalid("the token answers another sign-in")
+        return self._identity(issuer, claims)
+
+    def _verified(self, issuer: OidcIssuer, token: str, key_id: Any, audience: str | None) -> dict[str, Any]:
         if not isinstance(key_id, str):
             raise TokenInvalid("the token does not say with which key it is signed")
         signing = self._keys[issuer.issuer].find(key_id)
@@ -78,7 +93,7 @@ class TokenVerifier:
                 token,
                 signing.key,
                 algorithms=[signing.algorithm],
-                audience=issuer.audience,
+                audience=audience,
                 issuer=issuer.issuer,
                 leeway=self.skew_seconds,
                 options={"require": ["exp", "iss", "aud"]},

@@ -26,15 +26,17 @@ _INSERT_KEY = text(
     " VALUES (:id, :organization_id, :project_id, :name, :prefix, :hash, :scopes, :created_by, :clearance,"
     f" now() + CAST(:expires_in AS interval)) RETURNING {_KEY}"
 )
-_KEY_BY_HASH = text(
+_KEY_ROW = (
     "SELECT key.id, key.organization_id, key.project_id, key.hash, key.scopes,"
     " key.clearance,"
     " key.revoked_at IS NOT NULL AS is_revoked, coalesce(key.expires_at <= now(), false) AS is_expired,"
     " key.replaced_by IS NOT NULL AS is_replaced,"
     " project.archived_at IS NOT NULL AS is_project_archived"
     " FROM api_keys AS key JOIN projects AS project"
-    " ON project.id = key.project_id AND project.organization_id = key.organization_id WHERE key.hash = :hash"
+    " ON project.id = key.project_id AND project.organization_id = key.organization_id"
 )
+_KEY_BY_HASH = text(f"{_KEY_ROW} WHERE key.hash = :hash")
+_KEY_BY_ID = text(f"{_KEY_ROW} WHERE key.id = :id")
 _REPLACE_HASH = text("UPDATE api_keys SET hash = :hash WHERE hash = ANY(:retired)")
 _GET_KEY = text(f"SELECT {_KEY} FROM api_keys WHERE id = :id AND {_WITHIN}")
 _LOCK_KEY = text(f"SELECT {_KEY} FROM api_keys WHERE id = :id AND {_WITHIN} FOR UPDATE")
@@ -199,7 +201,15 @@ def insert_key(
 
 def key_by_hash(session: Executor, digest: bytes) -> KeyRow | None:
     """The key whose stored hash is `digest`, whatever its organization; needs `Database.system`."""
-    row = session.execute(_KEY_BY_HASH, {"hash": digest}).one_or_none()
+    return _key_row(session.execute(_KEY_BY_HASH, {"hash": digest}).one_or_none())
+
+
+def key_by_id(session: Executor, key_id: UUID) -> KeyRow | None:
+    """The key, whatever its organization; needs `Database.system`."""
+    return _key_row(session.execute(_KEY_BY_ID, {"id": key_id}).one_or_none())
+
+
+def _key_row(row: Row[Any] | None) -> KeyRow | None:
     return (
         None
         if row is None

@@ -13,6 +13,7 @@ JOB = "job"
 PROJECT = "prj"
 ORGANIZATION = "org"
 KEY = "key"
+SESSION = "ses"
 MEMBER = "mem"
 KNOWLEDGE_BASE = "kb"
 DOCUMENT = "doc"
@@ -41,6 +42,7 @@ FIELDS = {
     "project_id": PROJECT,
     "organization_id": ORGANIZATION,
     "key_id": KEY,
+    "session_id": SESSION,
     "member_id": MEMBER,
     "base_id": KNOWLEDGE_BASE,
     "knowledge_base_id": KNOWLEDGE_BASE,

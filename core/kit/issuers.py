@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 
 class OidcIssuer(BaseModel):
@@ -23,13 +23,22 @@ class OidcIssuer(BaseModel):
     subject_claim: str = Field("sub", min_length=1, description="The claim that identifies a person for good.")
     role_claim: str | None = Field(None, description="The claim that lists roles; unset: the members of Waybill.")
     roles: dict[str, str] = Field(default_factory=dict, description="From values of that claim to Waybill's roles.")
+    console_client_id: str | None = Field(None, description="The console's client id; unset: no sign-in with it there.")
+    console_client_secret: SecretStr | None = Field(None, description="The console's secret, unless it is public.")
+    console_redirect_uri: str | None = Field(None, description="The console's address for the issuer's answer.")
 
-    @field_validator("issuer")
+    @field_validator("issuer", "console_redirect_uri")
     @classmethod
-    def _is_secure(cls, value: str) -> str:
-        if not is_secure_url(value):
+    def _is_secure(cls, value: str | None) -> str | None:
+        if value is not None and not is_secure_url(value):
             raise ValueError("an issuer is an https:// URL without query (http:// on loopback only)")
         return value
+
+    @model_validator(mode="after")
+    def _may_be_asked(self) -> Self:
+        if (self.console_client_id is None) != (self.console_redirect_uri is None):
+            raise ValueError("give both console_client_id and console_redirect_uri, or neither")
+        return self
 
     @model_validator(mode="after")
     def _names_an_organization(self) -> Self:

@@ -34,6 +34,7 @@ _SORTING_ENCODER = json.JSONEncoder(
     sort_keys=True,
     default=lambda value: orjson.loads(orjson.dumps(value)),
 )
+_INDENTING_ENCODER = json.JSONEncoder(ensure_ascii=False, indent=2, default=str)
 
 
 def clean_text(text: str) -> str:
@@ -62,6 +63,11 @@ def clean(value: Any) -> Any:
     integers beyond a double's range, and more than 200 levels.
     """
     return _clean(value, 0)
+
+
+def pretty(value: Any) -> str:
+    """`value` as indented JSON for people to read, never to be parsed: what has no form in JSON is shown as text."""
+    return _INDENTING_ENCODER.encode(value)
 
 
 def dumps(value: Any, *, sort_keys: bool = False) -> bytes:

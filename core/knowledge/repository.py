@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.keys.principal import Principal
 from core.kit.data_classes import DataClass
+from core.kit.db import Executor
 from core.knowledge.records import DocumentRecord, KnowledgeBase, NewChunk, Passage
 from core.knowledge.retrieval import to_literal
 
@@ -120,6 +121,13 @@ _CHUNKS = text(
     " FROM chunks JOIN documents ON documents.id = chunks.document_id"
     " WHERE chunks.id = ANY(:ids) AND chunks.project_id = :project_id"
 )
+_CHUNKS_OF = text(
+    "SELECT chunks.id, chunks.document_id, documents.name, chunks.ordinal, chunks.page, chunks.section,"
+    " chunks.char_start, chunks.char_end, chunks.text, 0.0, NULL, NULL"
+    " FROM chunks JOIN documents ON documents.id = chunks.document_id"
+    " WHERE chunks.document_id = :document AND chunks.project_id = :project_id AND chunks.ordinal >= :start"
+    " ORDER BY chunks.ordinal LIMIT :limit"
+)
 
 
 def _base(row: Row[Any]) -> KnowledgeBase:
@@ -156,7 +164,7 @@ def update_base(
 
 
 def list_bases(
-    session: Session, principal: Principal, cursor: UUID | None, limit: int, name: str | None
+    session: Executor, principal: Principal, cursor: UUID | None, limit: int, name: str | None
 ) -> list[KnowledgeBase]:
     """The project's bases, newest first, with ids below `cursor`."""
     parameters = {**_scope(principal), "cursor": cursor, "limit": limit, "name": name}
@@ -301,3 +309,9 @@ def chunks(session: Session, principal: Principal, ids: Sequence[UUID]) -> list[
     """The project's current chunks of these ids."""
     rows = session.execute(_CHUNKS, {**_scope(principal), "ids": list(ids)})
     return [Passage(*tuple(row)) for row in rows]
+
+
+def chunks_of(session: Session, principal: Principal, document_id: UUID, start: int, limit: int) -> list[Passage]:
+    """The chunks of a document from the one numbered `start`, in the document's order."""
+    parameters = {"document": document_id, "project_id": principal.project_id, "start": start, "limit": limit}
+    return [Passage(*tuple(row)) for row in session.execute(_CHUNKS_OF, parameters)]

@@ -12,6 +12,7 @@ from core.audit.record import record
 from core.keys.principal import Principal
 from core.kit import semconv
 from core.kit.data_classes import DataClass
+from core.kit.db import Executor
 from core.kit.errors import Conflict, NotFound, Unprocessable
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE, encode, new_id
 from core.kit.json_values import dumps
@@ -89,7 +90,7 @@ class KnowledgeService:
 
     def list_bases(
         self,
-        session: Session,
+        session: Executor,
         principal: Principal,
         *,
         cursor: UUID | None = None,
@@ -252,6 +253,12 @@ class KnowledgeService:
     def chunks(self, session: Session, principal: Principal, ids: Sequence[UUID]) -> list[Passage]:
         """The project's current chunks of these ids; deleted ones are missing."""
         return repository.chunks(session, principal, ids)
+
+    def chunks_of(
+        self, session: Session, principal: Principal, document_id: UUID, *, start: int, limit: int
+    ) -> list[Passage]:
+        """The project's chunks of a document, in its order, from the one numbered `start`."""
+        return repository.chunks_of(session, principal, document_id, start, limit)
 
 
 def _require_name(name: str) -> None:

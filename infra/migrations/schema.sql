@@ -1522,6 +1522,31 @@ CREATE TABLE public.chunks (
 ALTER TABLE ONLY public.chunks ALTER COLUMN weights SET STORAGE MAIN;
 ALTER TABLE ONLY public.chunks ALTER COLUMN embedding SET STORAGE PLAIN;
 
+CREATE TABLE public.console_links (
+    hash bytea NOT NULL,
+    organization_id uuid NOT NULL,
+    key_id uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.console_sessions (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    hash bytea NOT NULL,
+    key_id uuid,
+    issuer text,
+    subject text,
+    roles text[],
+    project_id uuid,
+    user_agent text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    active_until timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT console_sessions_ends CHECK ((active_until <= expires_at)),
+    CONSTRAINT console_sessions_whose CHECK (((num_nonnulls(key_id, issuer) = 1) AND (num_nonnulls(issuer, subject) <> 1)))
+);
+
 CREATE TABLE public.documents (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
@@ -2507,6 +2532,15 @@ ALTER TABLE ONLY public.budgets
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT chunks_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.console_links
+    ADD CONSTRAINT console_links_pkey PRIMARY KEY (hash);
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_hash_key UNIQUE (hash);
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT documents_pkey PRIMARY KEY (id);
 
@@ -2776,6 +2810,12 @@ CREATE INDEX chunks_embedding ON public.chunks USING hnsw (embedding public.half
 
 CREATE INDEX chunks_lexemes ON public.chunks USING gin (lexemes) WITH (fastupdate=off);
 
+CREATE INDEX console_links_expires_at ON public.console_links USING btree (expires_at);
+
+CREATE INDEX console_sessions_active_until ON public.console_sessions USING btree (active_until);
+
+CREATE INDEX console_sessions_organization ON public.console_sessions USING btree (organization_id, id);
+
 CREATE UNIQUE INDEX documents_base_name ON public.documents USING btree (knowledge_base_id, name);
 
 CREATE UNIQUE INDEX experiment_arms_one_control ON public.experiment_arms USING btree (experiment_id) WHERE (kind = 'control'::text);
@@ -2817,6 +2857,8 @@ CREATE INDEX jobs_batch ON ONLY public.jobs USING btree (batch_id, id) WHERE (ba
 CREATE INDEX jobs_deadline ON ONLY public.jobs USING btree (deadline_at) WHERE (state = ANY (ARRAY['queued'::public.job_state, 'running'::public.job_state, 'waiting'::public.job_state]));
 
 CREATE INDEX jobs_due ON ONLY public.jobs USING btree (pool, priority, project_id, run_at, id) WHERE ((state = 'queued'::public.job_state) AND (dispatched_at IS NULL));
+
+CREATE INDEX jobs_failed ON ONLY public.jobs USING btree (project_id, id) WHERE (state = ANY (ARRAY['failed'::public.job_state, 'expired'::public.job_state, 'rejected'::public.job_state]));
 
 CREATE INDEX jobs_in_flight ON ONLY public.jobs USING btree (pool, project_id, organization_id, key_id) WHERE ((state = 'running'::public.job_state) OR ((state = 'queued'::public.job_state) AND (dispatched_at IS NOT NULL)));
 
@@ -3008,6 +3050,21 @@ ALTER TABLE ONLY public.chunks
 ALTER TABLE ONLY public.chunks
     ADD CONSTRAINT chunks_knowledge_base_id_fkey FOREIGN KEY (knowledge_base_id) REFERENCES public.knowledge_bases(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.console_links
+    ADD CONSTRAINT console_links_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_keys(id);
+
+ALTER TABLE ONLY public.console_links
+    ADD CONSTRAINT console_links_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_keys(id);
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
+
+ALTER TABLE ONLY public.console_sessions
+    ADD CONSTRAINT console_sessions_project_of_organization FOREIGN KEY (organization_id, project_id) REFERENCES public.projects(organization_id, id);
+
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT documents_knowledge_base_id_fkey FOREIGN KEY (knowledge_base_id) REFERENCES public.knowledge_bases(id) ON DELETE CASCADE;
 
@@ -3155,6 +3212,10 @@ CREATE POLICY backup ON public.call_rollups FOR SELECT TO waybill_backup USING (
 
 CREATE POLICY backup ON public.chunks FOR SELECT TO waybill_backup USING (true);
 
+CREATE POLICY backup ON public.console_links FOR SELECT TO waybill_backup USING (true);
+
+CREATE POLICY backup ON public.console_sessions FOR SELECT TO waybill_backup USING (true);
+
 CREATE POLICY backup ON public.documents FOR SELECT TO waybill_backup USING (true);
 
 CREATE POLICY backup ON public.experiment_allocations FOR SELECT TO waybill_backup USING (true);
@@ -3288,6 +3349,10 @@ ALTER TABLE public.budgets ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.call_rollups ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.chunks ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.console_links ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.console_sessions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.documents ENABLE ROW LEVEL SECURITY;
 
@@ -3441,6 +3506,10 @@ CREATE POLICY system ON public.call_rollups TO waybill_system USING (true);
 
 CREATE POLICY system ON public.chunks TO waybill_system USING (true);
 
+CREATE POLICY system ON public.console_links TO waybill_system USING (true);
+
+CREATE POLICY system ON public.console_sessions TO waybill_system USING (true);
+
 CREATE POLICY system ON public.documents TO waybill_system USING (true);
 
 CREATE POLICY system ON public.experiment_allocations TO waybill_system USING (true);
@@ -3588,6 +3657,10 @@ CREATE POLICY tenant ON public.budgets TO waybill_app USING ((organization_id = 
 CREATE POLICY tenant ON public.call_rollups TO waybill_app USING ((organization_id = ( SELECT (NULLIF(current_setting('waybill.organization_id'::text, true), ''::text))::uuid AS "nullif")));
 
 CREATE POLICY tenant ON public.chunks TO waybill_app USING ((organization_id = ( SELECT (NULLIF(current_setting('waybill.organization_id'::text, true), ''::text))::uuid AS "nullif")));
+
+CREATE POLICY tenant ON public.console_links TO waybill_app USING ((organization_id = ( SELECT (NULLIF(current_setting('waybill.organization_id'::text, true), ''::text))::uuid AS "nullif")));
+
+CREATE POLICY tenant ON public.console_sessions TO waybill_app USING ((organization_id = ( SELECT (NULLIF(current_setting('waybill.organization_id'::text, true), ''::text))::uuid AS "nullif")));
 
 CREATE POLICY tenant ON public.documents TO waybill_app USING ((organization_id = ( SELECT (NULLIF(current_setting('waybill.organization_id'::text, true), ''::text))::uuid AS "nullif")));
 
@@ -3885,6 +3958,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_rollups TO waybill_system
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.chunks TO waybill_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.chunks TO waybill_system;
 GRANT SELECT ON TABLE public.chunks TO waybill_backup;
+
+GRANT SELECT ON TABLE public.console_links TO waybill_backup;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.console_links TO waybill_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.console_links TO waybill_system;
+
+GRANT SELECT ON TABLE public.console_sessions TO waybill_backup;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.console_sessions TO waybill_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.console_sessions TO waybill_system;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.documents TO waybill_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.documents TO waybill_system;

@@ -7,6 +7,7 @@ Keys rotate, documents can be wrong, slow or absent, and every request is counte
 """
 
 import base64
+import hashlib
 import json
 import threading
 import time
@@ -16,6 +17,7 @@ from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import jwt
@@ -65,6 +67,8 @@ class IdentityProvider:
     def __init__(self, algorithm: str = "RS256") -> None:
         self.signers = [signer(algorithm)]
         self.requests: list[str] = []
+        self.codes: dict[str, tuple[dict[str, str], dict[str, Any]]] = {}
+        self.client_secret: str | None = None
         self.answer_seconds = 0.0
         self.is_unavailable = False
         self.announced_issuer: str | None = None
@@ -81,6 +85,20 @@ class IdentityProvider:
                 found = None if outer.is_unavailable else outer._document(self.path)
                 body = json.dumps(found if found is not None else {"error": "away"}).encode()
                 self.send_response(200 if found is not None else 503)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.send_header("connection", "close")
+                self.end_headers()
+                self.wfile.write(body)
+                self.close_connection = True
+
+            def do_POST(self) -> None:
+                outer.requests.append(self.path)
+                size = int(self.headers.get("content-length", "0"))
+                sent = dict(parse_qsl(self.rfile.read(size).decode()))
+                found = outer._redeem(sent)
+                body = json.dumps(found if found is not None else {"error": "invalid_grant"}).encode()
+                self.send_response(200 if found is not None else 400)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(body)))
                 self.send_header("connection", "close")
@@ -121,12 +139,35 @@ class IdentityProvider:
         if path.endswith(_CONFIGURATION):
             return {
                 "issuer": self.announced_issuer or self.issuer,
+                "authorization_endpoint": f"{self.issuer}/authorize",
+                "token_endpoint": f"{self.issuer}/token",
                 "jwks_uri": self.announced_jwks_uri or f"{self.issuer}/keys",
                 "id_token_signing_alg_values_supported": sorted({each.algorithm for each in self.signers}),
             }
         if path.endswith("/keys"):
             return {"keys": [each.published for each in self.signers]}
         return None
+
+    def authorize(self, url: str, subject: str, **claims: Any) -> str:
+        """The code with which `subject` comes back, after signing in on the page that `url` opens."""
+        asked = dict(parse_qsl(urlsplit(url).query))
+        assert url.startswith(f"{self.issuer}/authorize?"), url
+        assert asked["response_type"] == "code"
+        assert asked["code_challenge_method"] == "S256"
+        code = uuid4().hex
+        self.codes[code] = (asked, {"sub": subject, **claims})
+        return code
+
+    def _redeem(self, sent: dict[str, str]) -> dict[str, Any] | None:
+        """The tokens for a code, once, for whoever proves to have asked for it (RFC 6749, 4.1.3; RFC 7636, 4.6)."""
+        asked, claims = self.codes.pop(sent.get("code", ""), ({}, {}))
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(sent.get("code_verifier", "").encode()).digest())
+        proved = challenge.rstrip(b"=").decode() == asked.get("code_challenge")
+        same = all(sent.get(name) == asked.get(name) for name in ("client_id", "redirect_uri"))
+        if not (asked and proved and same and sent.get("client_secret") == self.client_secret):
+            return None
+        given = {"aud": asked["client_id"], "nonce": asked["nonce"], **claims}
+        return {"token_type": "Bearer", "access_token": "-", "id_token": self.token(given.pop("sub"), **given)}
 
     def rotate(self, *, keep_old: bool = False, algorithm: str = "RS256") -> Signer:
         """Sign with a new key from now on; the old one is still published with `keep_old`."""

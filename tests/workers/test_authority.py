@@ -187,4 +187,4 @@ def test_a_member_does_not_approve_either(settings: Settings) -> None:
         job = tenant.job(tenant.submit_input("probe.ask", {}))
         assert job.submitted_by == person.actor_id
         with database.tenant(key.organization_id) as session, pytest.raises(questions.SelfApproval):
-            questions._require_other_hands(session, person, job, "money")
+            questions.require_other_hands(session, person, job, "money")

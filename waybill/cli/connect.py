@@ -19,11 +19,17 @@ def connect(url: str | None, api_key: str | None) -> "WaybillClient":
     from waybill.client import WaybillClient
 
     settings = get_settings()
+    where, key = find_api(settings, url, api_key)
+    return WaybillClient(where, key, project=settings.project if api_key else None)
+
+
+def find_api(settings: "Settings", url: str | None, api_key: str | None) -> tuple[str, str]:
+    """The address of the API, and the key. Raises `CliError` when no key can be found."""
     if api_key:
-        return WaybillClient(url or settings.url or _default_url(settings), api_key, project=settings.project)
+        return url or settings.url or _default_url(settings), api_key
     local_url, local_key = _local_stack(settings)
     if local_key is not None and (url is None or url.rstrip("/") == local_url):
-        return WaybillClient(local_url, local_key)
+        return local_url, local_key
     where = f"for {url}" if local_key is not None else f"and no stack is running in {settings.home}"
     raise CliError(
         f"no API key: neither --api-key nor WAYBILL_API_KEY is set, {where}".replace(", for", " for"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from waybill.cli.exits import EPILOG, Exit
-from waybill.cli.options import Json
+from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the root command."""
     app.command(epilog=EPILOG, rich_help_panel=PANEL)(demo)
     app.command(epilog=EPILOG, rich_help_panel=PANEL)(up)
+    app.command(epilog=EPILOG, rich_help_panel=PANEL)(console)
     app.command(epilog=EPILOG, rich_help_panel=PANEL)(doctor)
 
 
@@ -92,12 +93,42 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(Exit.FAILED)
 
 
+def console(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Print a link that opens the web console and signs in with your key. It works once, within ten minutes.
+
+    Accesses the database directly: it needs DATABASE_URL or a running stack.
+    """
+    from core.kit.errors import Unauthenticated
+    from waybill.cli.connect import find_api
+    from waybill.cli.failures import CliError
+    from waybill.cli.local import local_settings
+    from waybill.stack.console_link import console_link
+
+    output = Output(as_json=as_json)
+    settings = local_settings()
+    where, key = find_api(settings, url, api_key)
+    try:
+        link = console_link(settings, where, key)
+    except Unauthenticated as refused:
+        remedy = "give a key of this installation: --api-key, WAYBILL_API_KEY, or `waybill keys create`"
+        raise CliError(refused.detail, remedy=remedy, code=refused.code, exit_code=Exit.DENIED) from None
+    if as_json:
+        output.document({"url": link})
+        return
+    output.show(link)
+    output.note("it works once, within ten minutes", style="dim")
+
+
 def _welcome(running: "Running", output: Output) -> None:
+    from waybill.stack.console_link import console_link
+
+    link = console_link(running.settings, running.url, running.api_key)
     if output.as_json:
         output.record(
             {
                 "event": "ready",
                 "url": running.url,
+                "console_url": link,
                 "flower_url": running.flower_url,
                 "home": str(running.home),
                 "logs": str(running.logs),
@@ -106,16 +137,17 @@ def _welcome(running: "Running", output: Output) -> None:
             }
         )
         return
-    output.show(*addresses(running.url, running.flower_url, running.flower_password))
+    output.show(*addresses(running.url, link, running.flower_url, running.flower_password))
     output.show(f"Logs    {running.logs}")
     output.show(f"Metrics {running.targets} lists the targets for Prometheus", "")
     output.show("In another terminal: waybill kb create NAME, waybill kb ingest NAME FOLDER, waybill jobs submit …")
     output.note("Press Ctrl-C to stop", style="dim")
 
 
-def addresses(url: str, flower_url: str | None, flower_password: str) -> list[str]:
+def addresses(url: str, console_url: str, flower_url: str | None, flower_password: str) -> list[str]:
     """The addresses to open in a browser."""
-    lines = ["", f"API     {url}", f"Docs    {url}/docs"]
+    lines = ["", f"Console {console_url}", "        signs in once; `waybill console` makes another link"]
+    lines += [f"API     {url}", f"Docs    {url}/docs"]
     if flower_url is not None:
         lines.append(f"Flower  {flower_url}  user waybill, password {flower_password}")
     return lines

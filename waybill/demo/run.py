@@ -45,7 +45,7 @@ def run_demo(output: Output, *, api_port: int | None = None, flower: bool = True
             except KeyboardInterrupt:
                 _give_up(place, key)
                 raise
-        _where_to_look(place, output)
+        _where_to_look(place, key, output)
         seconds = monotonic() - began
         if output.as_json:
             output.document(
@@ -160,11 +160,13 @@ def _show_briefly(question: str, job: "Job", output: Output) -> None:
         output.show(Text(f"  [{number}] {citation['document']}{place_of(citation)}", style="dim"))
 
 
-def _where_to_look(place: Place, output: Output) -> None:
+def _where_to_look(place: Place, key: str, output: Output) -> None:
     from waybill.cli.stack import addresses
+    from waybill.stack.console_link import console_link
 
     _heading(output, "Where to look" if not place.is_ours else "Where to look while it runs", "")
-    output.show(*addresses(place.url, place.flower_url, place.flower_password))
+    link = console_link(place.settings, place.url, key)
+    output.show(*addresses(place.url, link, place.flower_url, place.flower_password))
 
 
 def _heading(output: Output, title: str, subtitle: str) -> None:

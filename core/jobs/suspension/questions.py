@@ -101,7 +101,7 @@ def answer(  # noqa: PLR0917 - who answers what, and with what
     require_cleared(principal, job.data_class)
     question = _choose(repository.questions(session, principal.organization_id, job_id), job, key)
     if question.approves in four_eyes:
-        _require_other_hands(session, principal, job, question.approves)
+        require_other_hands(session, principal, job, question.approves)
     if question.answered_at is not None:
         if not _same(question.value, value):
             raise QuestionAnswered(f"the question {question.key!r} was answered differently before", key=question.key)
@@ -139,8 +139,8 @@ def answer(  # noqa: PLR0917 - who answers what, and with what
     return resumed, True
 
 
-def _require_other_hands(session: Session, principal: Principal, job: JobRecord, effect: str | None) -> None:
-    """Refuse the job's own caller, and every key that this caller created or that replaced it."""
+def require_other_hands(session: Executor, principal: Principal, job: JobRecord, effect: str | None) -> None:
+    """Raise `SelfApproval` for the job's own caller, and every key that this caller created or that replaced it."""
     asked_by = job.submitted_by or (None if job.key_id is None else encode(KEY, job.key_id))
     if asked_by is None or principal.submitter is None:
         return

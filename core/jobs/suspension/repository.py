@@ -32,6 +32,15 @@ _QUESTIONS = text(
     f"SELECT {_QUESTION} FROM job_questions WHERE job_id = :job_id AND organization_id = :organization_id"
     " ORDER BY asked_at, key"
 )
+# The partial index of open questions is small: most questions are answered.
+_INBOX = text(f"""
+SELECT {", ".join(f"question.{name}" for name in _QUESTION.split(", "))}, jobs.*
+FROM job_questions AS question
+JOIN LATERAL (SELECT {COLUMNS} FROM jobs WHERE id = question.job_id AND {VISIBLE}) AS jobs ON true
+WHERE question.organization_id = :organization_id AND question.answered_at IS NULL AND question.timed_out_at IS NULL
+  AND question.due_at > now() AND {STATE_OF_NAMED} = 'waiting' AND jobs.reason = 'input'
+ORDER BY question.due_at, question.job_id, question.key LIMIT :limit
+""")
 _ANSWER = text(f"""
 UPDATE job_questions SET value = CAST(:value AS json), answered_by = :answered_by, answered_at = now()
 WHERE job_id = :job_id AND key = :key AND organization_id = :organization_id AND {OPEN_QUESTION} AND due_at > now()
@@ -135,6 +144,13 @@ def questions(executor: Executor, organization_id: UUID, job_id: UUID) -> list[Q
     """All of the job's questions, oldest first."""
     rows = executor.execute(_QUESTIONS, {"job_id": job_id, "organization_id": organization_id})
     return [Question(*tuple(row)) for row in rows]
+
+
+def inbox(executor: Executor, principal: Principal, limit: int) -> list[tuple[Question, JobRecord]]:
+    """The open questions of the caller's jobs, the most urgent first, each with its job."""
+    values = {**visible_to(principal), "organization_id": principal.organization_id, "limit": limit}
+    width = _QUESTION.count(",") + 1
+    return [(Question(*row[:width]), to_record(row[width:])) for row in executor.execute(_INBOX, values)]
 
 
 def answer(session: Session, organization_id: UUID, job_id: UUID, key: str, *, value: Any, answered_by: str) -> bool:

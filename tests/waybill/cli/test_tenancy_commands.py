@@ -9,6 +9,7 @@ from core.keys.roles import Role
 from core.kit.ids import PROJECT, encode
 from core.kit.issuers import OidcIssuer
 from tests.factories.api import RunningApi
+from tests.factories.browser import Browser
 from tests.factories.identity_provider import AUDIENCE, IdentityProvider
 from tests.factories.tenancy import audit_trail, role_key
 from tests.waybill.cli.conftest import Cli
@@ -27,6 +28,17 @@ def document(cli: Cli, *arguments: str, **environment: str) -> Any:
 def error(cli: Cli, *arguments: str, **environment: str) -> tuple[int, str]:
     result = cli(*arguments, "--json", **environment)
     return result.exit_code, json.loads(result.stderr)["error"]["code"]
+
+
+def test_a_link_signs_in_to_the_console(cli: Cli, api: RunningApi) -> None:
+    link = document(cli, "console")["url"]
+    assert cli("console").stdout.startswith(f"{api.url}/console/sign-in?link=")
+    with Browser(api) as browser:
+        assert "It works once." in browser.get(link.removeprefix(api.url)).text
+        signed_in = browser.post("/console/sign-in/link", {"link": link.partition("link=")[2]})
+        assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/console")
+        assert browser.get("/console/jobs").status_code == 200
+    assert error(cli, "console", "--api-key", "wb_live_x") == (4, "key_unknown")
 
 
 def test_a_client_is_let_in_as_the_guide_says(cli: Cli) -> None:

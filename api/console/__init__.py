@@ -1,0 +1,1 @@
+"""The web console: pages for people, rendered by the API under ``/console``. README.md says how to add one."""

@@ -1,0 +1,1 @@
+"""Administration: the organization, who may do what in it, and what was done."""

@@ -1,0 +1,1 @@
+"""Approvals: the questions that jobs ask people."""

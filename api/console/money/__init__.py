@@ -1,0 +1,1 @@
+"""Money: spending, budgets, statements and prices."""

@@ -1,0 +1,1 @@
+"""How jobs are doing: what waits, how much is done, how fast, and what fails."""

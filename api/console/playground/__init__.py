@@ -1,0 +1,1 @@
+"""The playground: any capability as a form, its result, and what it cost."""

@@ -1,0 +1,1 @@
+"""Quality signals and their changes, labels, runs of data sets, gates and experiments."""

@@ -1,0 +1,54 @@
+"""Failed jobs in groups: the same capability, the same reason."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+
+from core.jobs.conditions import FAILED
+from core.jobs.records import JobFilter
+from core.jobs.repository import VISIBLE, conditions, visible_to
+from core.keys.principal import Principal
+from core.kit.db import Executor
+
+# The newest failures only: enough to see what goes wrong, whatever the number of jobs.
+COUNTED_MAX = 2000
+NEWER_MAX = 100
+
+_GROUPS = text(f"""
+WITH failed AS (
+  SELECT id, capability, reason, state::text AS state, finished_at FROM jobs
+  WHERE {VISIBLE} AND shadow_arm_id IS NULL AND {FAILED}
+    AND id >= uuid7_floor(CAST(:since AS timestamptz)) AND finished_at >= :since
+  ORDER BY id DESC LIMIT :counted
+)
+SELECT capability, coalesce(reason, state) AS reason, state, count(*) AS jobs, min(finished_at) AS first_at,
+  max(finished_at) AS last_at
+FROM failed GROUP BY 1, 2, 3 ORDER BY jobs DESC, last_at DESC LIMIT :limit
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Jobs that failed in the same way since some moment."""
+
+    capability: str
+    reason: str
+    state: str
+    jobs: int
+    first_at: datetime
+    last_at: datetime
+
+
+def groups(executor: Executor, principal: Principal, since: datetime, limit: int = 8) -> list[FailureGroup]:
+    """How the caller's jobs that were submitted and failed after `since` failed, the most frequent way first."""
+    values = {**visible_to(principal), "since": since, "counted": COUNTED_MAX, "limit": limit}
+    return [FailureGroup(*row) for row in executor.execute(_GROUPS, values)]
+
+
+def count_newer(executor: Executor, principal: Principal, where: JobFilter, after: UUID) -> int:
+    """How many jobs of a listing are newer than the job `after`; at most `NEWER_MAX`."""
+    clause, values = conditions(where, principal)
+    statement = text(f"SELECT count(*) FROM (SELECT FROM jobs WHERE {clause} AND id > :after LIMIT :most) AS newer")
+    return int(executor.execute(statement, {**values, "after": after, "most": NEWER_MAX}).scalar_one())

@@ -1,0 +1,248 @@
+"""Jobs and approvals in the console: what they show, and that acts are those of the API, with its audit records."""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+
+from core.jobs.states import JobState
+from core.kit.data_classes import DataClass
+from tests.factories.api import RunningApi, issue_key
+from tests.factories.browser import Browser
+from tests.factories.console_things import HOSTILE, made_things, submit
+from tests.factories.tenancy import audit_trail
+
+PLAIN = "a plain text"
+
+
+@pytest.fixture(scope="module")
+def things(api: RunningApi) -> Iterator[dict[str, str]]:
+    with made_things(api, PLAIN) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser(api: RunningApi) -> Iterator[Browser]:
+    with Browser(api) as opened:
+        yield opened.sign_in(api.key)
+
+
+def ids(page: httpx.Response) -> list[str]:
+    return re.findall(r'id="row-(job_\w+)"', page.text)
+
+
+def records(api: RunningApi, job_id: str) -> list[str]:
+    trail = audit_trail(api.settings, api.key.organization_id)
+    return [each["action"] for each in trail if each["subject_id"] == job_id]
+
+
+def test_the_list_filters_by_what_its_address_says(browser: Browser, things: dict[str, str]) -> None:
+    everything = ids(browser.get("/console/jobs"))
+    assert set(everything) >= {things[name] for name in ("job_id", "running_id", "ended_id", "failed_id", "asking_id")}
+    for query, expected in (
+        ({"state": "failed"}, {things["failed_id"]}),
+        ({"reason": "provider_unavailable"}, {things["failed_id"]}),
+        ({"capability": "probe.ask", "state": "waiting"}, {things["asking_id"]}),
+        ({"label": f"note={PLAIN}", "state": "succeeded", "since": "1h"}, {things["ended_id"]}),
+        ({"label": "note=something else"}, set()),
+        ({"model": "a/model"}, set()),
+        ({"min_cost": "1"}, set()),
+        ({"min_seconds": "3600"}, set()),
+        ({"state": "", "capability": "", "label": "", "min_cost": ""}, set(everything)),
+    ):
+        assert set(ids(browser.get(f"/console/jobs?{urlencode(query)}"))) == expected, query
+    assert "No job matches these filters" in browser.get("/console/jobs?reason=nothing").text
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("state=odd", "query.state"),
+        ("key=odd", "query.key"),
+        ("label=odd", "query.label"),
+        ("min_cost=NaN", "query.min_cost"),
+        ("min_seconds=-1", "query.min_seconds"),
+        ("since=1y", "query.since"),
+        ("cursor=odd", "query.cursor"),
+    ],
+)
+def test_a_filter_that_is_not_valid_is_named(browser: Browser, query: str, field: str) -> None:
+    answer = browser.get(f"/console/jobs?{query}")
+    assert answer.status_code == 422
+    assert field in answer.text
+
+
+def test_rows_stay_and_new_jobs_are_counted(api: RunningApi, browser: Browser, things: dict[str, str]) -> None:
+    page = browser.get("/console/jobs")
+    where = re.search(r'hx-get="([^"]*top=[^"]*)"', page.text)
+    assert where is not None
+    before = ids(page)
+    with api.client() as client:
+        new = submit(client, text=PLAIN)
+    part = browser.part(unescape(where[1]))
+    assert ids(part) == before
+    seen = re.search(r'name="seen" value="(\w+)"', part.text)
+    assert seen is not None
+    assert "1 new" in part.text
+    assert "<html" not in part.text
+    assert new in ids(browser.get("/console/jobs"))
+
+
+def test_rows_that_have_not_changed_are_not_drawn_again(api: RunningApi) -> None:
+    key = issue_key(api.settings, project="quiet")
+    with api.client(key) as client, Browser(api) as reader:
+        job_id = submit(client, text=PLAIN)
+        page = reader.sign_in(key).get("/console/jobs").text
+        seen = re.search(r'name="seen" value="(\w+)"', page)
+        assert seen is not None
+        where = f"/console/jobs?top={job_id}&seen={seen[1]}"
+        assert reader.part(where).status_code == 204
+        client.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
+        changed = reader.part(where)
+        assert changed.status_code == 200
+        assert "state-cancelled" in changed.text
+
+
+def test_pages_follow_each_other_without_gaps(api: RunningApi) -> None:
+    key = issue_key(api.settings, project="paged")
+    with api.client(key) as client, Browser(api) as reader:
+        made = [submit(client, text=PLAIN) for _ in range(53)]
+        first = reader.sign_in(key).get("/console/jobs")
+        older = re.search(r'href="([^"]*cursor=[^"]*)" rel="next"', first.text)
+        assert older is not None
+        second = reader.get(unescape(older[1]))
+        assert ids(first) + ids(second) == made[::-1]
+        assert 'rel="next"' not in second.text
+        assert "Newest" in second.text
+
+
+def test_failures_are_grouped(browser: Browser, things: dict[str, str]) -> None:
+    page = browser.get("/console/jobs").text
+    found = re.search(r'href="([^"]*reason=provider_unavailable[^"]*)"><strong class="number">1</strong>', page)
+    assert found is not None
+    assert ids(browser.get(unescape(found[1]))) == [things["failed_id"]]
+
+
+def test_a_job_shows_its_story(browser: Browser, things: dict[str, str]) -> None:
+    page = unescape(browser.get(f"/console/jobs/{things['ended_id']}").text)
+    for shown in ("attempt 1", f"plan {PLAIN}", "a.txt", "page.html", "Guard findings", "api:job:submit", PLAIN):
+        assert shown in page, shown
+    assert re.search(r'<rect class="bar-run" x="\d+" y="1" width="\d+"', page)
+    assert f'<img src="/console/jobs/{things["ended_id"]}/artifacts/picture.png"' in page
+    failed = browser.get(f"/console/jobs/{things['failed_id']}").text
+    assert "provider_unavailable" in failed
+    assert "it failed" in failed
+
+
+def test_files_never_run_as_pages_of_this_origin(browser: Browser, things: dict[str, str]) -> None:
+    answer = browser.get(f"/console/jobs/{things['ended_id']}/artifacts/page.html")
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert "sandbox" in answer.headers["content-security-policy"]
+    text = browser.get(f"/console/jobs/{things['ended_id']}/artifacts/page.html/text")
+    assert text.headers["content-type"].startswith("text/html")
+    assert PLAIN in text.text
+    assert browser.get(f"/console/jobs/{things['ended_id']}/artifacts/none").status_code == 404
+
+
+def test_events_stream_until_the_last(browser: Browser, things: dict[str, str]) -> None:
+    answer = browser.get(f"/console/jobs/{things['ended_id']}/events")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert "event: job.succeeded" in answer.text
+    assert browser.get(f"/console/jobs/{things['ended_id']}/events?starting_after=100000").status_code == 204
+
+
+def test_a_waybill_is_checked(browser: Browser, things: dict[str, str]) -> None:
+    page = browser.get(f"/console/jobs/{things['ended_id']}/waybill").text
+    assert "It holds." in page
+    assert browser.get(f"/console/jobs/{things['running_id']}/waybill").status_code == 409
+
+
+def test_above_its_clearance_a_key_sees_no_content(api: RunningApi, things: dict[str, str]) -> None:
+    low = issue_key(api.settings, clearance=DataClass.PUBLIC)
+    with Browser(api) as reader:
+        reader.sign_in(low)
+        for name in ("ended_id", "failed_id", "asking_id"):
+            page = reader.get(f"/console/jobs/{things[name]}").text
+            assert "above your clearance" in page
+            assert "it failed" not in page
+            assert "a.txt" not in page
+            assert "May it be done?" not in page
+        inbox = reader.get("/console/approvals").text
+        assert "Above your clearance" in inbox
+        assert "May it be done?" not in inbox
+        assert reader.get(f"/console/approvals/{things['asking_id']}").status_code == 403
+        assert reader.get(f"/console/jobs/{things['ended_id']}/artifacts/a.txt").status_code == 403
+
+
+def test_a_job_is_cancelled_and_run_again_once(api: RunningApi, browser: Browser) -> None:
+    with api.client() as client:
+        job_id = submit(client, text=PLAIN)
+        page = browser.get(f"/console/jobs/{job_id}")
+        once = re.search(r'name="once" value="([^"]+)"', page.text)
+        assert once is not None
+        assert browser.post(f"/console/jobs/{job_id}/cancel").status_code == 303
+        assert "The job is cancelled." in browser.get(f"/console/jobs/{job_id}").text
+        assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "cancelled"
+        assert "api:job:cancel" in records(api, job_id)
+        again = [browser.post(f"/console/jobs/{job_id}/run-again", {"once": once[1]}) for _ in range(2)]
+        assert again[0].headers["location"] == again[1].headers["location"]
+        new_id = again[0].headers["location"].rpartition("/")[2]
+        made = client.get(f"/v1/jobs/{new_id}").json()
+        assert (made["state"], made["metadata"]["note"]) == ("queued", PLAIN)
+        assert records(api, new_id) == ["api:job:submit"]
+
+
+def test_several_jobs_are_cancelled_and_what_is_refused_is_said(api: RunningApi, browser: Browser) -> None:
+    with api.client() as client:
+        made = [submit(client, text=PLAIN) for _ in range(2)]
+        browser.get("/console/jobs")
+        fields = {"act": "cancel", "job": [*made, "job_00000000000000000000000000"]}
+        assert browser.post("/console/jobs/several", fields).status_code == 303
+        page = browser.get("/console/jobs").text
+        assert "2 cancelled. 1 refused: there is no job" in page
+        assert {client.get(f"/v1/jobs/{each}").json()["state"] for each in made} == {JobState.CANCELLED}
+        again = browser.post("/console/jobs/several", {"act": "run_again", "job": made, "once": "x", "back": "//evil"})
+        assert again.headers["location"] == "/console/jobs"
+        assert "2 submitted again." in browser.get("/console/jobs").text
+        for wrong in ({"act": "erase", "job": made}, {"act": "cancel", "job": []}):
+            assert browser.post("/console/jobs/several", wrong).status_code == 422
+
+
+def test_a_question_is_answered_by_the_form_of_its_schema(api: RunningApi) -> None:
+    with made_things(api, PLAIN) as things, Browser(api) as reader, api.client() as client:
+        reader.sign_in(api.key)
+        where = f"/console/approvals/{things['asking_id']}"
+        inbox = unescape(reader.get("/console/approvals").text)
+        assert f"May it be done? {PLAIN}" in inbox
+        page = unescape(reader.get(where).text)
+        for shown in ("What the customer wrote", "What will happen", PLAIN, 'name="value.approved"', HOSTILE):
+            assert shown in page
+        wrong = reader.post(where, {"key": "approve", "value.approved": "maybe"})
+        assert wrong.status_code == 422
+        assert "form.approved" in wrong.text
+        too_long = reader.post(where, {"key": "approve", "value.approved": "yes", "value.note": "x" * 201})
+        assert too_long.status_code == 422
+        answer = reader.post(where, {"key": "approve", "value.approved": "yes", "value.note": "as agreed"})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/approvals")
+        assert client.get(f"/v1/jobs/{things['asking_id']}").json()["state"] == "queued"
+        assert "api:job:answer" in records(api, things["asking_id"])
+        assert reader.get(where).status_code == 404
+
+
+def test_who_submitted_may_not_approve_its_effect(api: RunningApi) -> None:
+    with made_things(api, PLAIN, approves="money") as things, Browser(api) as submitter, Browser(api) as reader:
+        where = f"/console/approvals/{things['asking_id']}"
+        submitter.sign_in(things["submitter"])
+        page = submitter.get(where).text
+        assert "four eyes" in page
+        assert "another person must approve this" in page
+        assert "Send answer" not in page
+        assert submitter.post(where, {"key": "approve", "value.approved": "yes"}).status_code == 403
+        reader.sign_in(issue_key(api.settings, scopes=("jobs:read",)))
+        assert "lacks the scope jobs:answer" in reader.get(where).text
+        reader.sign_in(api.key)
+        assert "Send answer" in reader.get(where).text
+        assert reader.post(where, {"key": "approve", "value.approved": "no"}).status_code == 303

@@ -1,0 +1,1 @@
+"""Pictures of the console's pages: ``make console-shots``."""
