@@ -15,6 +15,7 @@ from tests.api.console.pages import PAGES, address
 from tests.factories.api import RunningApi
 from tests.factories.attempts import Attempt, worker_services
 from tests.factories.chromium import CHROMIUM, open_browser, sign_in
+from tests.factories.console_figures import made_figures
 from tests.factories.console_things import HOSTILE, made_things, submit
 
 pytestmark = [
@@ -33,7 +34,7 @@ AXE = importlib.util.find_spec("axe_playwright_python")
 @pytest.fixture(scope="module")
 def things(api: RunningApi) -> Iterator[dict[str, str]]:
     with made_things(api) as made:
-        yield made
+        yield {**made, **made_figures(api)}
 
 
 @pytest.fixture(scope="module")
