@@ -152,7 +152,9 @@ def test_nothing_is_wider_than_a_small_screen(browser: Any, api: RunningApi, thi
     small = browser.new_page(viewport={"width": 360, "height": 700})
     sign_in(small, api)
     ended, asking = things["ended_id"], things["asking_id"]
-    for path in ("jobs", f"jobs/{ended}", "approvals", f"approvals/{asking}", "sessions", "x"):
+    figures = ("overview", "money", "money/budgets", "money/statement", "money/prices", "quality", "quality/runs")
+    cases = (f"money/budgets/{things['budget_id']}", f"quality/experiments/{things['experiment_id']}")
+    for path in ("jobs", f"jobs/{ended}", "approvals", f"approvals/{asking}", "sessions", "x", *figures, *cases):
         small.goto(f"{api.url}/console/{path}")
         assert small.evaluate("document.documentElement.scrollWidth") <= 360, path
     small.close()
