@@ -79,8 +79,7 @@ def sweep(
     settled = 0
     if notes is not None and prices is not None:
         settled += _settle_noted(database, grace_seconds, notes, prices)
-    with database.system() as session:
-        settled += repository.sweep(session, grace_seconds, _SWEPT_AT_ONCE)
+    settled += repository.sweep(database.single_system(), grace_seconds, _SWEPT_AT_ONCE)
     if settled:
         _log.info("lost_calls_settled", count=settled)
         release_ended(database)
