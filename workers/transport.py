@@ -11,7 +11,7 @@ from typing import Any
 from kombu.transport import redis
 
 
-class QoS(redis.QoS):  # type: ignore[misc]
+class QoS(redis.QoS):
     """Notes and forgets unacknowledged messages by one packet each, without a transaction."""
 
     @contextmanager
@@ -24,7 +24,7 @@ class QoS(redis.QoS):  # type: ignore[misc]
             yield connected.pipeline(transaction=False)
 
 
-class Channel(redis.Channel):  # type: ignore[misc]
+class Channel(redis.Channel):
     """Keeps one client for its commands, and sends what a producer gathers in one packet."""
 
     QoS = QoS
@@ -40,11 +40,11 @@ class Channel(redis.Channel):  # type: ignore[misc]
             return
         # The pool is another after a fork, and after the connection was lost.
         if self._kept is None or self._kept.connection_pool is not self.pool:
-            self._kept = self._create_client()
+            self._kept = self._create_client()  # type: ignore[no-untyped-call]
         yield self._kept
 
 
-class Transport(redis.Transport):  # type: ignore[misc]
+class Transport(redis.Transport):
     """The transport that the Celery application uses."""
 
     Channel = Channel

@@ -247,7 +247,7 @@ class Settings(BaseSettings):
     dispatcher_poll_seconds: float = Field(
         0.25,
         gt=0,
-        description="How long the dispatcher waits for a hint. While it hears hints and no job is due, it waits until its"
+        description="How long the dispatcher waits for a hint. While it hears hints and no job is due, it waits for its"
         " next sweep.",
     )
     dispatcher_sweep_seconds: float = Field(
