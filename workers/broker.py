@@ -33,6 +33,8 @@ class Broker:
         """Send one message per job, in order. Raises `BrokerUnavailable`; some messages may then have been sent."""
         try:
             with self._app.producer_or_acquire() as producer, producer.batch():
+                # Bound once: otherwise each message makes two copies of it.
+                destination = queue(pool).bind(producer.channel)  # type: ignore[no-untyped-call]
                 for job_id in job_ids:
                     self._app.send_task(
                         TASK,
@@ -40,7 +42,9 @@ class Broker:
                         # The job's id is also the task's: the queue can be compared with the table, and Flower
                         # shows which job it is.
                         task_id=str(job_id),
-                        queue=queue(pool),
+                        argsrepr=f"('{job_id}',)",
+                        kwargsrepr="{}",
+                        queue=destination,
                         producer=producer,
                         ignore_result=True,
                         retry=False,
