@@ -35,7 +35,7 @@ ORDER BY wanted.number, event.id
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PersistedEvents:
     """A job's state (None if there is no such job) and a page of its persisted events."""
 
     state: JobState | None
@@ -51,10 +51,12 @@ class Kept:
 class _Question:
     job_id: UUID
     after: int
-    answer: "asyncio.Future[Kept]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    answer: "asyncio.Future[PersistedEvents]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
 
 
-class KeptReader:
+class PersistedEventReader:
     """Gathers requests by organization while earlier queries run. At most two queries run at once."""
 
     def __init__(self, pool: "psycopg_pool.AsyncConnectionPool[psycopg.AsyncConnection[Any]]", timeout_ms: str) -> None:
@@ -63,7 +65,7 @@ class KeptReader:
         self._waiting: dict[UUID, list[_Question]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def read(self, organization_id: UUID, job_id: UUID, after: int) -> Kept:
+    async def read(self, organization_id: UUID, job_id: UUID, after: int) -> PersistedEvents:
         """The first events above `after`. Raises `Unavailable` when Postgres does not answer."""
         question = _Question(job_id, after)
         self._waiting.setdefault(organization_id, []).append(question)
@@ -97,11 +99,11 @@ class KeptReader:
                 if not isinstance(error, (psycopg.Error, psycopg_pool.PoolTimeout)):
                     raise
                 continue
-            for question, kept in zip(questions, found, strict=True):
+            for question, persisted in zip(questions, found, strict=True):
                 if not question.answer.done():
-                    question.answer.set_result(kept)
+                    question.answer.set_result(persisted)
 
-    async def _fetch(self, organization_id: UUID, questions: list[_Question]) -> list[Kept]:
+    async def _fetch(self, organization_id: UUID, questions: list[_Question]) -> list[PersistedEvents]:
         parameters = {
             "jobs": [question.job_id for question in questions],
             "after": [question.after for question in questions],
@@ -112,10 +114,10 @@ class KeptReader:
             await connection.execute(_ASSUME, (APP_ROLE, str(organization_id), self._timeout_ms))
             cursor = await connection.execute(_READ, parameters)
             rows = await cursor.fetchall()
-        found = [Kept(None, []) for _ in questions]
+        found = [PersistedEvents(None, []) for _ in questions]
         for number, state, *event in rows:
             events = found[number - 1].events
             if event[0] is not None:
                 events.append(Event(*event))
-            found[number - 1] = Kept(None if state is None else JobState(state), events)
+            found[number - 1] = PersistedEvents(None if state is None else JobState(state), events)
         return found

@@ -41,7 +41,7 @@ from core.kit.settings import Settings
 from core.kit.signing import Keyring, Signer
 from core.knowledge.service import KnowledgeService
 from core.ledger.budgets import BudgetService
-from core.limits.book import CallersLimits, LimitBook
+from core.limits.cache import CallersLimits, LimitCache
 from core.limits.service import LimitService
 from core.quality.annotations.service import Annotations
 from core.registry.catalogue.catalogue import ModelCatalogue
@@ -71,14 +71,14 @@ class Runtime:
         self.projects = ProjectService()
         self.members = MemberService(settings)
         self.blobs = open_blob_store(settings)
-        self.limit_book = LimitBook(settings)
-        self.limits = LimitService(self.limit_book)
+        self.limit_cache = LimitCache(settings)
+        self.limits = LimitService(self.limit_cache)
         self.retention = RetentionService(settings)
         self.guard = GuardService(settings)
         self.guard_policies = PolicyCache(settings)
         self.pseudonyms = PseudonymKeys(settings)
         self.rates = RateGate(settings)
-        self.jobs = JobService(settings, self.blobs, self.limit_book)
+        self.jobs = JobService(settings, self.blobs, self.limit_cache)
         self.files = FileService(settings, self.blobs)
         self.batches = Batches(self.jobs)
         self.annotations = Annotations(self.jobs)
@@ -143,13 +143,13 @@ class Runtime:
     async def end_keys(self, key_ids: Sequence[UUID]) -> list[UUID]:
         """Return those of the keys that may no longer be used. This process stops caching any other result for them."""
         ended = await self.in_thread(keys.ended_keys, self.database.single_system(), key_ids)
-        self.authenticator.forget(ended)
+        self.authenticator.evict(ended)
         return ended
 
     async def look_up_limits(self, principal: Principal) -> CallersLimits:
         """Read the caller's limits. Concurrent requests of the caller share the result."""
         session = self.database.single_tenant(principal.organization_id)
-        ask = partial(self.in_thread, self.limit_book.read, session, principal)
+        ask = partial(self.in_thread, self.limit_cache.read, session, principal)
         return await _shared(self._limits_looked_up, principal, ask)
 
 

@@ -58,7 +58,7 @@ class LiveStream(Response):
         self._principal = principal
         self._keepalive_seconds = keepalive_seconds
         self._stall_seconds = stall_seconds
-        self._beat_at = 0.0
+        self._keepalive_at = 0.0
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream."""
@@ -88,7 +88,7 @@ class LiveStream(Response):
 
     async def _write(self, send: Send, body: bytes) -> None:
         await self._send(send, {"type": "http.response.body", "body": body, "more_body": True})
-        self._beat_at = monotonic() + self._keepalive_seconds
+        self._keepalive_at = monotonic() + self._keepalive_seconds
 
     async def _send(self, send: Send, message: Message) -> None:
         try:
@@ -138,11 +138,11 @@ class EventStream(LiveStream):
         return item.is_final
 
     async def _next(self, send: Send, subscription: Subscription) -> Frame | Signal | None:
-        pause = self._beat_at - monotonic()
+        pause = self._keepalive_at - monotonic()
         if not self._hub.is_live:
             pause = min(pause, _POLL_SECONDS)
         item = await subscription.next(pause)
-        if item is None and monotonic() >= self._beat_at:
+        if item is None and monotonic() >= self._keepalive_at:
             await self._write(send, _KEEP_ALIVE)
         return item
 

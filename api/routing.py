@@ -150,7 +150,7 @@ async def _identify(request: Request, runtime: Runtime, credential: str, project
 
 
 async def _check_rates(request: Request, runtime: Runtime, principal: Principal) -> None:
-    limits = runtime.limit_book.recall(principal) or await runtime.look_up_limits(principal)
+    limits = runtime.limit_cache.recall(principal) or await runtime.look_up_limits(principal)
     if not limits.buckets:
         return
     verdict = await runtime.rates.decide(limits.buckets)

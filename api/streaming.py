@@ -22,8 +22,8 @@ import psycopg_pool
 import redis
 from redis.asyncio.client import PubSub
 
-from api.catch_up import PAGE, KeptReader
-from core.jobs.live import FIELD, bell_channel, channel, decode_event, stream_key
+from api.catch_up import PAGE, PersistedEventReader
+from core.jobs.live import FIELD, activity_channel, channel, decode_event, stream_key
 from core.jobs.records import Event
 from core.jobs.states import TERMINAL, JobState
 from core.kit.clock import isoformat
@@ -38,7 +38,7 @@ _POOL_SIZE = 4
 _BUFFER_MAX = 512
 _SILENCE_SECONDS = 5.0
 _DEAD_SECONDS = 12.0
-_PROBE_KEPT_SECONDS = 10
+_PROBE_TTL_SECONDS = 10
 _READY_SECONDS = 1.0
 _RECONNECT_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 _log = get_logger(__name__)
@@ -141,8 +141,8 @@ class LiveHub:
         self._task: asyncio.Task[None] | None = None
         # Nothing is ever published on it: a connection without readers stays subscribed to something.
         self._quiet_channel = settings.key("live", "quiet")
-        self._bell_channel = bell_channel(settings)
-        self._bell = asyncio.Event()
+        self._bell_channel = activity_channel(settings)
+        self._activity = asyncio.Event()
         # Readers that do not wait for a job, and must be notified of a stop.
         self.others: set[Stoppable] = set()
         self.timeout_ms = str(int(settings.database_statement_timeout_seconds * 1000))
@@ -161,7 +161,7 @@ class LiveHub:
                 "tcp_user_timeout": 10_000,
             },
         )
-        self._kept = KeptReader(self.pool, self.timeout_ms)
+        self._persisted = PersistedEventReader(self.pool, self.timeout_ms)
         self.is_stopping = False
 
     @property
@@ -177,20 +177,20 @@ class LiveHub:
     def stop_streams(self) -> None:
         """End every stream and long poll, so that clients resume elsewhere."""
         self.is_stopping = True
-        self._tell_all(Signal.STOP)
+        self._notify_all(Signal.STOP)
         for reader in tuple(self.others):
             reader.put(Signal.STOP)
 
-    def bell(self) -> asyncio.Event:
+    def activity(self) -> asyncio.Event:
         """Set when any job has had a persisted event since this was called, or when one may have been missed.
 
         Only within `hear_bell`.
         """
-        return self._bell
+        return self._activity
 
-    def _ring(self) -> None:
-        self._bell.set()
-        self._bell = asyncio.Event()
+    def _signal_activity(self) -> None:
+        self._activity.set()
+        self._activity = asyncio.Event()
 
     async def close(self) -> None:
         """Stop listening and close the connections."""
@@ -200,13 +200,13 @@ class LiveHub:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._pubsub_redis.aclose()
         await self._commands.aclose()
-        await self._kept.close()
+        await self._persisted.close()
         await self.pool.close()
 
     async def ping(self) -> None:
         """Raise a Redis error unless Redis answers and takes a write."""
         async with self._command_lock:
-            await self._commands.set(self._settings.key("probe"), "", ex=_PROBE_KEPT_SECONDS)
+            await self._commands.set(self._settings.key("probe"), "", ex=_PROBE_TTL_SECONDS)
 
     def subscribe(self, job_id: UUID) -> AbstractAsyncContextManager[Subscription]:
         """A subscription to a job's events. Its first item is `Signal.CATCH_UP`, once Redis has confirmed it.
@@ -216,7 +216,7 @@ class LiveHub:
         return self._subscribe(channel(self._settings, job_id))
 
     def hear_bell(self) -> AbstractAsyncContextManager[Subscription]:
-        """Let `bell` be set during the block. Outside of it, no job of others wakes this process."""
+        """Let `activity` be set during the block. Outside of it, no job of others wakes this process."""
         return self._subscribe(self._bell_channel)
 
     @asynccontextmanager
@@ -252,10 +252,10 @@ class LiveHub:
         frames: list[Frame] = []
         while True:
             live, cut_live = await self._read_stream(job_id, after)
-            state, kept, cut_kept = await self._read_kept(organization_id, job_id, after)
-            pages = [(live, cut_live), (kept, cut_kept)]
-            if kept and _has_hole({event.id for event in (*live, *kept)}, after, kept[-1].id):
-                pages.append(await self._read_stream(job_id, after, until=kept[-1].id))
+            state, persisted, cut_persisted = await self._read_persisted(organization_id, job_id, after)
+            pages = [(live, cut_live), (persisted, cut_persisted)]
+            if persisted and _has_hole({event.id for event in (*live, *persisted)}, after, persisted[-1].id):
+                pages.append(await self._read_stream(job_id, after, until=persisted[-1].id))
             merged = {event.id: event for page, _ in pages for event in page}
             # A truncated page says nothing about events beyond its end; the next round continues from there.
             end = min((page[-1].id for page, is_cut in pages if is_cut), default=None)
@@ -282,11 +282,11 @@ class LiveHub:
         found = cast("list[tuple[bytes, dict[bytes, bytes]]]", entries or [])
         return [decode_event(fields[FIELD]) for _, fields in found], len(found) == PAGE
 
-    async def _read_kept(
+    async def _read_persisted(
         self, organization_id: UUID, job_id: UUID, after: int
     ) -> tuple[JobState | None, list[Event], bool]:
-        kept = await self._kept.read(organization_id, job_id, after)
-        return kept.state, kept.events, kept.is_cut
+        persisted = await self._persisted.read(organization_id, job_id, after)
+        return persisted.state, persisted.events, persisted.is_cut
 
     async def _listen_forever(self) -> None:
         failures = 0
@@ -327,7 +327,7 @@ class LiveHub:
             return
         name = message["channel"].decode()
         if name == self._bell_channel:
-            self._ring()
+            self._signal_activity()
             return
         readers = self._subscriptions.get(name)
         if not readers:
@@ -335,20 +335,20 @@ class LiveHub:
         if message["type"] == "subscribe":
             # Also the first message of a re-established connection: something may have been missed.
             self._confirmed.add(name)
-            self._tell(readers, Signal.CATCH_UP)
+            self._notify(readers, Signal.CATCH_UP)
             return
         try:
             frame = to_frame(decode_event(message["data"]))
         except (ValueError, KeyError):
             _log.warning("live_event_unreadable")
             return
-        self._tell(readers, frame)
+        self._notify(readers, frame)
 
     async def _disconnect(self) -> None:
         pubsub, self._pubsub = self._pubsub, None
         self._confirmed.clear()
         # Readers that wait for a message now poll instead.
-        self._tell_all(Signal.CATCH_UP)
+        self._notify_all(Signal.CATCH_UP)
         if pubsub is not None:
             try:
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
@@ -367,12 +367,12 @@ class LiveHub:
         except (redis.RedisError, OSError) as error:
             _log.warning("live_hub_command_failed", command=command, error=type(error).__name__)
 
-    def _tell_all(self, signal: Signal) -> None:
+    def _notify_all(self, signal: Signal) -> None:
         for readers in self._subscriptions.values():
-            self._tell(readers, signal)
+            self._notify(readers, signal)
 
     @staticmethod
-    def _tell(readers: Sequence[Subscription] | set[Subscription], item: Frame | Signal) -> None:
+    def _notify(readers: Sequence[Subscription] | set[Subscription], item: Frame | Signal) -> None:
         for reader in readers:
             reader.put(item)
 

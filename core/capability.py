@@ -64,20 +64,20 @@ class Needs:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validates as before, and collects the scope when `Manifest.needs` asks for it."""
-        return core_schema.with_info_after_validator_function(self._note, handler(source))
+        return core_schema.with_info_after_validator_function(self._collect, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """The schema as before, with the scope."""
         return {**handler(schema), "x-scope": self.scope}
 
-    def _note(self, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(info.context, _Noted):
+    def _collect(self, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(info.context, _CollectedScopes):
             info.context.scopes.add(self.scope)
         return value
 
 
 @dataclass(slots=True)
-class _Noted:
+class _CollectedScopes:
     scopes: set[str]
 
 
@@ -139,10 +139,10 @@ class ModelCall(Protocol):
         From any thread, after the block that opened the call, or at its end.
         """
 
-    def note(self, count: Callable[[], Mapping[str, int]]) -> None:
-        """Note further consumption: `count` returns the amounts so far, by kind, and may be called from another thread.
+    def checkpoint_usage(self, count: Callable[[], Mapping[str, int]]) -> None:
+        """Record consumption: `count` returns the amounts so far, by kind, and may be called from another thread.
 
-        Cheap enough for every chunk of an answer. If the process is killed, the call is settled with the last noted
+        Cheap enough for every chunk of an answer. If the process is killed, the call is settled with the last recorded
         amounts.
         """
 
@@ -485,9 +485,9 @@ class Manifest:
 
         Raises pydantic's ValidationError for an input that does not match `input`.
         """
-        noted = _Noted(set(self.scopes))
-        payload = self.input.model_validate(given, context=noted)
-        return payload, frozenset(noted.scopes)
+        collected = _CollectedScopes(set(self.scopes))
+        payload = self.input.model_validate(given, context=collected)
+        return payload, frozenset(collected.scopes)
 
     def load(self, graph_version: int | None = None) -> Runner:
         """Import the entry point and build the runner. Slow: this is where the agent frameworks are loaded.

@@ -33,9 +33,9 @@ def run(arguments: list[str]) -> int:
 
             return supervise(get_settings(), pool, int(rest[0]) if rest else None)
         case ["alone", job_id, pool]:
-            from workers.alone import main as work_alone
+            from workers.isolated import main as work_isolated
 
-            return work_alone(get_settings(), UUID(job_id), pool)
+            return work_isolated(get_settings(), UUID(job_id), pool)
         case _:
             sys.stderr.write(f"{_USAGE}\n")
             return 2

@@ -15,7 +15,7 @@ from core.kit.settings import Settings
 from pipelines.registry import manifests
 
 
-class BatchKeeper:
+class BatchWorker:
     """Advances batches for a dispatcher. Several may run at once: each batch is held by one of them at a time."""
 
     def __init__(self, settings: Settings, database: Database, blobs: BlobStore, publisher: LivePublisher) -> None:

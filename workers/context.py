@@ -47,7 +47,7 @@ from core.kit.metrics import observe_step
 from core.kit.telemetry import is_exporting
 from core.ledger import service as ledger
 from core.ledger.records import CallIdentity, Settlement
-from workers import asking, calling
+from workers import children, questions
 from workers.disclosing import AttemptDisclosure
 from workers.guarding import AttemptGuard
 from workers.metering import Meter
@@ -102,7 +102,7 @@ class AttemptContext:
         self._single = services.database.single_tenant(job.organization_id)
         self._publisher = services.publisher
         self._settlements = Settlements(services.settlements)
-        self._meter = Meter(job, services.database, services.prices, self._settlements, services.notes)
+        self._meter = Meter(job, services.database, services.prices, self._settlements, services.usage_checkpoints)
         self.guard = AttemptGuard(services.guard, self, logs_text=services.settings.log_exception_text)
         self._deltas_lock = threading.Lock()
         self.trace = AttemptTrace(job)
@@ -182,8 +182,8 @@ class AttemptContext:
         with self._events_lock:
             if data_class.is_within(self._data_class):
                 return
-            told = {"data_class": data_class, "from": self._data_class, "because": because}
-            event = self._next_event(leases.CLASSIFIED, told, kept=True)
+            described = {"data_class": data_class, "from": self._data_class, "because": because}
+            event = self._next_event(leases.CLASSIFIED, described, persisted=True)
             leases.classify(self._single, event, data_class, because)
             self._previous = event.id
             self._data_class = data_class
@@ -243,7 +243,7 @@ class AttemptContext:
         if not text and self.guard.holds_deltas:
             return
         with self._events_lock:
-            event = self._next_event("message.delta", {"text": text, "index": self._delta_index}, kept=False)
+            event = self._next_event("message.delta", {"text": text, "index": self._delta_index}, persisted=False)
             self._delta_index += 1
             self._publisher.publish([event])
 
@@ -255,17 +255,17 @@ class AttemptContext:
         data = self.guard.event(event, data)
         self.wait_settled()
         with self._events_lock:
-            kept = self._next_event(event, data, kept=True)
-            leases.keep_events(self._single, self.job_id, self.attempt, [kept])
-            self._previous = kept.id
-            self._publisher.publish([kept])
-        return kept
+            persisted = self._next_event(event, data, persisted=True)
+            leases.persist_events(self._single, self.job_id, self.attempt, [persisted])
+            self._previous = persisted.id
+            self._publisher.publish([persisted])
+        return persisted
 
     @contextmanager
     def call_model(self, model: str | ModelRef, bound: Mapping[str, int]) -> Iterator[ModelCall]:
         """Open a call; when the block ends, settle it in the background and emit ``cost.updated``."""
         self.check()
-        self.disclosure.note_call(model)
+        self.disclosure.record_call(model)
         with self._meter.call(model, bound, _step.get(), self._settle) as call:
             yield call
 
@@ -282,7 +282,7 @@ class AttemptContext:
         """A person's answer, or the end of this attempt."""
         self._checkpoints.name_version()
         question, details = self.guard.value([question, details])
-        return asking.ask(
+        return questions.ask(
             self, key, question, schema, details=details, timeout_seconds=timeout_seconds, approves=approves
         )
 
@@ -295,7 +295,7 @@ class AttemptContext:
     def call_all(self, calls: Sequence[ChildCall]) -> list[ChildOutcome]:
         """How the children ended, or the end of this attempt."""
         self._checkpoints.name_version()
-        return self.guard.outcomes(calling.call_all(self, self._services.jobs, self._services.settings, calls))
+        return self.guard.outcomes(children.call_all(self, self._services.jobs, self._services.settings, calls))
 
     def call(
         self, key: str, capability: str, payload: Mapping[str, Any], *, max_cost_usd: Decimal | None = None
@@ -330,8 +330,8 @@ class AttemptContext:
         made, replaced = artifacts.put(self._single, self.job_id, self.attempt, check_name(name), stored)
         if replaced is not None:
             self._services.blobs.delete(replaced)
-        told = {"name": made.name, "content_type": made.content_type, "size_bytes": made.size_bytes}
-        self.emit("artifact.created", {**told, "sha256": made.sha256})
+        described = {"name": made.name, "content_type": made.content_type, "size_bytes": made.size_bytes}
+        self.emit("artifact.created", {**described, "sha256": made.sha256})
         return made
 
     @contextmanager
@@ -349,28 +349,28 @@ class AttemptContext:
             yield UploadedFile(file_id, found.name, found.content_type, found.size_bytes, found.sha256, path)
 
     @contextmanager
-    def keeping(self) -> Iterator[tuple[Session, Callable[[str, Mapping[str, Any]], None]]]:
+    def persisting(self) -> Iterator[tuple[Session, Callable[[str, Mapping[str, Any]], None]]]:
         """A transaction that also persists events; they are published once it has committed."""
         self.wait_settled()
         with self._events_lock:
-            kept: list[Event] = []
+            persisted: list[Event] = []
 
-            def keep(event_type: str, data: Mapping[str, Any]) -> None:
-                event = self._next_event(event_type, data, kept=True)
+            def persist(event_type: str, data: Mapping[str, Any]) -> None:
+                event = self._next_event(event_type, data, persisted=True)
                 self._previous = event.id
-                kept.append(event)
+                persisted.append(event)
 
             before = self._previous
             try:
                 with self._open_transaction() as session:
-                    yield session, keep
-                    if kept:
-                        leases.keep_events(session, self.job_id, self.attempt, kept)
+                    yield session, persist
+                    if persisted:
+                        leases.persist_events(session, self.job_id, self.attempt, persisted)
             except BaseException:
                 self._previous = before
                 raise
-            if kept:
-                self._publisher.publish(kept)
+            if persisted:
+                self._publisher.publish(persisted)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -417,11 +417,11 @@ class AttemptContext:
         """Apply `rule`; returns the persisted event, unpublished. Raises `LeaseLost`."""
         self.wait_settled()
         with self._events_lock:
-            event = self._next_event(event_type, data, kept=True)
+            event = self._next_event(event_type, data, persisted=True)
             if event.is_final and (self._checkpoints.written or self.attempt > 1):
                 with self._open_transaction() as session:
                     self.trace.ended = leases.end(session, rule, event, with_usage=is_exporting(), **outcome)
-                    leases.forget_checkpoints(session, self.job_id)
+                    leases.delete_checkpoints(session, self.job_id)
             else:
                 self.trace.ended = leases.end(self._single, rule, event, with_usage=is_exporting(), **outcome)
             return event
@@ -431,13 +431,13 @@ class AttemptContext:
         self._publisher.publish(events, hint=hint)
 
     def _settle(self, call: CallIdentity, settlement: Settlement, line: dict[str, Any]) -> None:
-        self.disclosure.note_settled(line)
+        self.disclosure.record_settled(line)
         if self.is_lost:
             ledger.settle_call(self._single, call, settlement, line)
             return
         with self._events_lock:
             try:
-                event = self._next_event("cost.updated", line, kept=True)
+                event = self._next_event("cost.updated", line, persisted=True)
             except LeaseLost:
                 ledger.settle_call(self._single, call, settlement, line)
                 raise
@@ -446,9 +446,9 @@ class AttemptContext:
             self._previous = event.id
             self._publisher.publish([event])
 
-    def _next_event(self, event_type: str, data: Mapping[str, Any], *, kept: bool) -> Event:
+    def _next_event(self, event_type: str, data: Mapping[str, Any], *, persisted: bool) -> Event:
         if self._event_id >= self._event_limit:
             self._event_limit = leases.more_event_ids(self._single, self.job_id, self.attempt)
         self._event_id += 1
-        previous = self._previous if kept else 0
+        previous = self._previous if persisted else 0
         return Event(self.job_id, self._event_id, previous, event_type, self.attempt, data, utc_now())

@@ -19,7 +19,7 @@ from core.webhooks.delivery import Deliverer
 
 # Threads record an attempt's result in a fraction of the time that the attempt took.
 _CONNECTIONS = 8
-_HOUSEKEEPING_SECONDS = 60.0
+_MAINTENANCE_SECONDS = 60.0
 _KEYS_AHEAD = timedelta(days=7)
 _log = get_logger(__name__)
 
@@ -40,13 +40,13 @@ class DeliveryLoop:
 
     def run(self) -> None:
         """Deliver until `stop`. Outages of Postgres are waited out."""
-        next_housekeeping = 0.0
+        next_maintenance = 0.0
         while not self._stop.is_set():
             taken = 0
             try:
                 taken = self._deliverer.take()
-                if monotonic() >= next_housekeeping:
-                    next_housekeeping = monotonic() + _HOUSEKEEPING_SECONDS
+                if monotonic() >= next_maintenance:
+                    next_maintenance = monotonic() + _MAINTENANCE_SECONDS
                     with self._database.system() as session:
                         queue.announce_keys(session, _KEYS_AHEAD)
             except Exception as error:  # noqa: BLE001 - whatever a round died of, the next one must come

@@ -34,12 +34,12 @@ class AttemptDisclosure:
         self._usage = list(job.usage)
         self._versions: dict[str, str | None] = {}
 
-    def note_call(self, model: str | ModelRef) -> None:
+    def record_call(self, model: str | ModelRef) -> None:
         """Record a model call, whose version a mark may name."""
         if isinstance(model, ModelRef):
             self._versions[model.name] = model.version
 
-    def note_settled(self, line: Mapping[str, Any]) -> None:
+    def record_settled(self, line: Mapping[str, Any]) -> None:
         """Record a settled call: a line of the job's usage."""
         self._usage.append(dict(line))
 

@@ -36,17 +36,17 @@ from core.kit.startup import wait_for_schema
 from core.kit.telemetry import configure_tracing
 from core.kit.termination import on_termination
 from core.ledger import service as ledger
-from core.ledger.notes import CallNotes
-from core.ledger.prices.book import PriceBook
-from core.limits.repository import forget_usage
+from core.ledger.prices.cache import PriceCache
+from core.ledger.usage_checkpoints import UsageCheckpoints
+from core.limits.repository import delete_usage
 from pipelines.registry import version_of
 from workers.broker import Broker, BrokerUnavailable
-from workers.chores import Chores
+from workers.maintenance import Maintenance
 from workers.pools import get_pool
 from workers.statistics import Statistics
 
 _LOCK_SPACE = 7_201_948
-_HOUSEKEEPING_SECONDS = 60.0
+_MAINTENANCE_SECONDS = 60.0
 _CONCURRENCY_SECONDS = 1.0
 # The least time from the start of one round to the next. A hint that finds the dispatcher idle is served at once; under
 # load, hints that arrive meanwhile are served together, which saves the database a round for each. In that time half of
@@ -148,7 +148,7 @@ class PoolDispatcher:
             MESSAGES_LOST.labels(self.pool).inc(count)
             _log.warning("messages_missing", pool=self.pool, count=count)
 
-    def forget_dispatches(self) -> None:
+    def unmark_dispatches(self) -> None:
         """Make every dispatched job due again: the broker lost its data."""
         with self._database.system() as session:
             count = queue.unmark_pool(session, self.pool)
@@ -176,8 +176,8 @@ class Dispatcher:
         self._database = Database(settings, application_name="waybill-dispatcher", pool_size=6)
         self._redis = connect(settings)
         self._publisher = LivePublisher(self._redis, settings)
-        self._call_notes = CallNotes(self._redis, settings)
-        self._prices = PriceBook()
+        self._usage_checkpoints = UsageCheckpoints(self._redis, settings)
+        self._prices = PriceCache()
         self._broker = Broker(settings, self._redis)
         self._pools = {
             pool: PoolDispatcher(pool, self._database, self._broker, self._publisher, settings) for pool in pools
@@ -211,25 +211,25 @@ class Dispatcher:
     def run(self) -> None:
         """Dispatch until `stop`. Outages of Postgres or Redis are waited out."""
         threading.Thread(target=self._listen_forever, name="hints", daemon=True).start()
-        chores = Chores(self._settings, self._database, self._signer, self._publisher)
-        duties = {
-            "sealer": chores.seal_forever,
-            "experiments": chores.guard_forever,
-            "shadows": chores.shadow_forever,
-            "batches": chores.batch_forever,
-            "rollups": chores.roll_up_forever,
-            "quality": chores.watch_quality_forever,
-            "housekeeping": chores.keep_house_forever,
+        maintenance = Maintenance(self._settings, self._database, self._signer, self._publisher)
+        loops = {
+            "sealer": maintenance.seal_forever,
+            "experiments": maintenance.guard_forever,
+            "shadows": maintenance.shadow_forever,
+            "batches": maintenance.batch_forever,
+            "rollups": maintenance.roll_up_forever,
+            "quality": maintenance.watch_quality_forever,
+            "maintenance": maintenance.run_tasks_forever,
         }
-        for name, duty in duties.items():
-            threading.Thread(target=duty, args=(self._stop,), name=name, daemon=True).start()
+        for name, loop in loops.items():
+            threading.Thread(target=loop, args=(self._stop,), name=name, daemon=True).start()
         threading.Thread(
             target=self._statistics.read_forever,
             args=(self._stop, lambda: self._first_pool in self._owned),
             name="statistics",
             daemon=True,
         ).start()
-        next_sweep = next_housekeeping = 0.0
+        next_sweep = next_maintenance = 0.0
         while not self._stop.is_set():
             try:
                 now = began = monotonic()
@@ -237,9 +237,9 @@ class Dispatcher:
                     next_sweep = now + self._settings.dispatcher_sweep_seconds
                     self._own_pools()
                     self._sweep()
-                if now >= next_housekeeping and self._owned:
-                    next_housekeeping = now + _HOUSEKEEPING_SECONDS
-                    self._keep_house()
+                if now >= next_maintenance and self._owned:
+                    next_maintenance = now + _MAINTENANCE_SECONDS
+                    self._run_maintenance()
                 moved = self._dispatch()
             except Exception as error:  # noqa: BLE001 - whatever a round died of, the next one must come
                 if not is_unavailable(error):
@@ -316,25 +316,25 @@ class Dispatcher:
             settled = ledger.sweep(
                 self._database,
                 grace_seconds=self._settings.lease_seconds,
-                notes=self._call_notes,
+                checkpoints=self._usage_checkpoints,
                 prices=self._prices,
             )
             SWEPT_CALLS.inc(settled)
         try:
             if self._owned and self._broker.lost_its_data():
                 for pool in self._owned:
-                    self._pools[pool].forget_dispatches()
+                    self._pools[pool].unmark_dispatches()
             for pool in busy:
                 self._pools[pool].reconcile()
         except BrokerUnavailable as error:
             _log.warning("dispatcher_waits_for_redis", error=str(error))
 
-    def _keep_house(self) -> None:
+    def _run_maintenance(self) -> None:
         ledger.release_ended(self._database)
         with self._database.system() as session:
             queue.ensure_partitions(session)
-            queue.forget_idempotency_keys(session)
-            forget_usage(session)
+            queue.delete_idempotency_keys(session)
+            delete_usage(session)
 
     def _own_pools(self) -> None:
         """Take the lock of every unowned pool; notice when our own connection is lost."""

@@ -27,34 +27,34 @@ from core.kit.logging import bound_log_context, get_logger
 from core.kit.metrics import DUPLICATES_REFUSED, LEASES_LOST, observe_finished_job, observe_started_job
 from core.kit.metrics.money import observe_attempt_of
 from pipelines.registry import manifests
-from workers.alone import run_alone
 from workers.context import AttemptContext, CallerGone, WorkerStopping
 from workers.graph_versions import choose_runner, unknown_capability
+from workers.isolated import run_isolated
 from workers.runtime import Runtime
 from workers.scores import scores_of
 
-_BACKOFF_MOST_SECONDS = 60.0
+_BACKOFF_MAX_SECONDS = 60.0
 # The first wait for a dependency that does not name a time; it doubles with each one.
 _OUTAGE_SECONDS, _OUTAGE_MAX_SECONDS = 2.0, 30.0
 _OUTAGE_SPREAD = 0.1
 _log = get_logger(__name__)
 
 
-def execute(runtime: Runtime, job_id: UUID, *, alone: bool = False) -> None:
+def execute(runtime: Runtime, job_id: UUID, *, isolated: bool = False) -> None:
     """Claim the job and run one attempt of it. Returns quietly when there is nothing to claim.
 
-    A job whose last worker was lost runs in its own process, which is this one if it is `alone`: a crash or excessive
+    A job whose last worker was lost runs in its own process, which is this one if `isolated`: a crash or excessive
     growth then costs other jobs one attempt at most, and only this job the later ones.
 
     Raises only when Postgres is unavailable: the message is then acknowledged all the same, and the dispatcher finds
     the job again, unclaimed or with an expired lease.
     """
     single = runtime.database.single_system()
-    claim = leases.claim(single, job_id, runtime.worker_name, runtime.settings.lease_seconds, alone=alone)
+    claim = leases.claim(single, job_id, runtime.worker_name, runtime.settings.lease_seconds, isolated=isolated)
     if claim is None:
-        pool = None if alone else leases.pool_if_lost(single, job_id)
+        pool = None if isolated else leases.pool_if_lost(single, job_id)
         if pool is not None:
-            run_alone(job_id, pool)
+            run_isolated(job_id, pool)
             return
         DUPLICATES_REFUSED.labels(runtime.pool).inc()
         _log.debug("job_not_claimed", job_id=encode(JOB, job_id))
@@ -104,13 +104,13 @@ def _announce(runtime: Runtime, ctx: AttemptContext, event: Event) -> None:
     """Publish the other changes that this attempt's end wrote: a child's end notifies its parent, and wakes it."""
     job = ctx.job
     if event.type == "job.waiting" and event.data["reason"] == Reason.CHILDREN:
-        told = runtime.services.jobs.events(ctx.executor, job.organization_id, job.id, after=event.id)
-        if told:
-            ctx.publish(told, hint=job.pool)
+        events = runtime.services.jobs.events(ctx.executor, job.organization_id, job.id, after=event.id)
+        if events:
+            ctx.publish(events, hint=job.pool)
     elif event.is_final and job.parent_id is not None:
-        told, pool = suspensions.told(ctx.executor, job.organization_id, job.parent_id, job.id)
-        if told:
-            ctx.publish(told, hint=pool)
+        events, pool = suspensions.events_of_end(ctx.executor, job.organization_id, job.parent_id, job.id)
+        if events:
+            ctx.publish(events, hint=pool)
 
 
 def _attempt(runtime: Runtime, claim: Claim, ctx: AttemptContext) -> Event:
@@ -239,7 +239,7 @@ def _fail(ctx: AttemptContext, code: str, message: str, *, retryable: bool) -> E
     failures = ctx.job.failures + 1
     if retryable and failures < ctx.job.max_attempts:
         # Full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
-        delay_seconds = random.uniform(0, min(_BACKOFF_MOST_SECONDS, 2.0**failures))  # noqa: S311 - not a secret
+        delay_seconds = random.uniform(0, min(_BACKOFF_MAX_SECONDS, 2.0**failures))  # noqa: S311 - not a secret
         return _requeue(ctx, Reason.RETRY, {"error": error}, delay_seconds=delay_seconds, counts_as_failure=True)
     return ctx.end(
         FAIL,

@@ -31,9 +31,9 @@ def choose_runner(load: Callable[[Manifest, int], Runner], manifest: Manifest, c
     version = begun if begun is not None and begun in manifest.earlier_graphs else manifest.graph_version
     if begun is not None and not manifest.resumes(begun):
         here = ", ".join(str(known) for known in sorted({manifest.graph_version, *manifest.earlier_graphs}))
-        told = f"The job began with graph version {begun} of {manifest.id}, and this worker has {here}"
+        message = f"The job began with graph version {begun} of {manifest.id}, and this worker has {here}"
         outage = _outage(ctx, f"release with graph version {begun} of {manifest.id}")
-        raise CapabilityFailure(told, code="graph_version_missing", outage=outage)
+        raise CapabilityFailure(message, code="graph_version_missing", outage=outage)
     runner = load(manifest, version)
     ctx.use_graph(version, begun=begun)
     if begun is not None and begun != version:
@@ -43,9 +43,9 @@ def choose_runner(load: Callable[[Manifest, int], Runner], manifest: Manifest, c
 
 def unknown_capability(ctx: AttemptContext) -> CapabilityFailure:
     """The error for a job of a newer release on a worker of an older one, in a rollout or after a rollback."""
-    told = f"This worker does not know the capability {ctx.capability}"
+    message = f"This worker does not know the capability {ctx.capability}"
     outage = _outage(ctx, f"release with the capability {ctx.capability}")
-    return CapabilityFailure(told, code=Reason.CAPABILITY_UNKNOWN, outage=outage)
+    return CapabilityFailure(message, code=Reason.CAPABILITY_UNKNOWN, outage=outage)
 
 
 def _migrate(manifest: Manifest, runner: Runner, ctx: AttemptContext, begun: int) -> None:
@@ -58,9 +58,9 @@ def _migrate(manifest: Manifest, runner: Runner, ctx: AttemptContext, begun: int
         shown = ctx.guard.traceback(error)
         _log.error("graph_not_migrated", begun=begun, graph_version=manifest.graph_version, exception=shown)
         kind = type(error).__name__
-        told = f"Graph version {begun} of {manifest.id} could not be migrated to {manifest.graph_version} ({kind})"
+        message = f"Graph version {begun} of {manifest.id} could not be migrated to {manifest.graph_version} ({kind})"
         outage = _outage(ctx, f"release that can resume graph version {begun} of {manifest.id}")
-        raise CapabilityFailure(told, code="graph_migration_failed", outage=outage) from error
+        raise CapabilityFailure(message, code="graph_migration_failed", outage=outage) from error
     _log.info("graph_migrated", begun=begun, graph_version=manifest.graph_version)
 
 

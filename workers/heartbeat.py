@@ -49,7 +49,7 @@ class Heartbeat:
         self._stopped = threading.Event()
         self._last_success = monotonic()
         self._threads = [
-            threading.Thread(target=self._beat_forever, name="heartbeat", daemon=True),
+            threading.Thread(target=self._renew_forever, name="heartbeat", daemon=True),
             threading.Thread(target=self._listen_forever, name="control", daemon=True),
         ]
 
@@ -79,7 +79,7 @@ class Heartbeat:
         with self._lock:
             return dict(self._held)
 
-    def _beat_forever(self) -> None:
+    def _renew_forever(self) -> None:
         while not self._stopped.is_set():
             self._wake.wait(self._settings.heartbeat_seconds)
             self._wake.clear()
@@ -87,26 +87,26 @@ class Heartbeat:
             if not held or self._stopped.is_set():
                 continue
             try:
-                self._beat(held)
+                self._renew(held)
             except Exception as error:  # noqa: BLE001 - a heart that stops would lose every job of the process
                 if not is_unavailable(error):
                     _log.exception("heartbeat_failed")
                 self._give_up_if_late(held, error)
 
-    def _beat(self, held: dict[tuple[UUID, int], Held]) -> None:
+    def _renew(self, held: dict[tuple[UUID, int], Held]) -> None:
         began = monotonic()
-        beats = leases.beat(self._database.single_system(), list(held), self._settings.lease_seconds)
+        renewals = leases.renew(self._database.single_system(), list(held), self._settings.lease_seconds)
         self._last_success = began
-        kept = {(beat.job_id, beat.attempt): beat for beat in beats}
+        renewed = {(renewal.job_id, renewal.attempt): renewal for renewal in renewals}
         for key, attempt in held.items():
-            beat = kept.get(key)
-            if beat is None:
+            renewal = renewed.get(key)
+            if renewal is None:
                 # Either its own thread ended it a moment ago, or it was taken over; the fence tells the two apart.
                 if key in self._snapshot():
                     attempt.mark_lost()
-            elif beat.cancel_requested:
+            elif renewal.cancel_requested:
                 attempt.ask_to_cancel()
-            elif beat.is_caller_gone:
+            elif renewal.is_caller_gone:
                 attempt.mark_caller_gone()
 
     def _give_up_if_late(self, held: dict[tuple[UUID, int], Held], error: Exception) -> None:

@@ -21,11 +21,11 @@ from core.kit.metrics.money import observe_spend
 from core.kit.money import format_money
 from core.ledger import service as ledger
 from core.ledger.errors import BudgetExhausted
-from core.ledger.prices.book import PriceBook
+from core.ledger.prices.cache import PriceCache
 from core.ledger.records import CallIdentity, Settlement, Unit
 from core.ledger.room import is_bounded
-from workers.note_taker import NoteTaker
 from workers.settlements import Settlements
+from workers.usage_checkpoints import UsageCheckpointWriter
 
 LOCAL = "local"
 # Writes a call's cost: to the ledger, and as the event that clients see.
@@ -36,11 +36,11 @@ _log = get_logger(__name__)
 class OpenCall:
     """Implements `core.capability.ModelCall`."""
 
-    def __init__(self, identity: CallIdentity, notes: NoteTaker | None) -> None:
+    def __init__(self, identity: CallIdentity, checkpoints: UsageCheckpointWriter | None) -> None:
         self.usage: ModelUsage | None = None
         self._hear: Callable[[Decimal | None], None] | None = None
         self._identity = identity
-        self._notes = notes
+        self._checkpoints = checkpoints
 
     def report(self, usage: ModelUsage) -> None:
         """Record the consumption so far."""
@@ -50,15 +50,15 @@ class OpenCall:
         """See `core.capability.ModelCall.when_settled`."""
         self._hear = hear
 
-    def note(self, count: Callable[[], Mapping[str, int]]) -> None:
+    def checkpoint_usage(self, count: Callable[[], Mapping[str, int]]) -> None:
         """Write a usage checkpoint from another thread."""
-        if self._notes is not None:
-            self._notes.change(self._identity, count)
+        if self._checkpoints is not None:
+            self._checkpoints.change(self._identity, count)
 
     def close(self) -> None:
         """Mark the call as settled."""
-        if self._notes is not None:
-            self._notes.settle(self._identity)
+        if self._checkpoints is not None:
+            self._checkpoints.settle(self._identity)
 
     def announce(self, cost_usd: Decimal | None) -> None:
         """Emit its cost, if it is known."""
@@ -73,15 +73,15 @@ class Meter:
         self,
         job: JobRecord,
         database: Database,
-        prices: PriceBook,
+        prices: PriceCache,
         settlements: Settlements,
-        notes: NoteTaker | None = None,
+        checkpoints: UsageCheckpointWriter | None = None,
     ) -> None:
         self._job = job
         self._single = database.single_tenant(job.organization_id)
         self._prices = prices
         self._settlements = settlements
-        self._notes = notes
+        self._checkpoints = checkpoints
         self._calls = 0
         self._lock = threading.Lock()
 
@@ -123,7 +123,7 @@ class Meter:
                 why = {"code": refusal.code, "message": refusal.detail, "wanted_usd": wanted_usd}
                 raise JobSuspended(Reason.BUDGET, why) from None
             raise CapabilityFailure(refusal.detail, code=refusal.code) from None
-        opened = OpenCall(identity, self._notes)
+        opened = OpenCall(identity, self._checkpoints)
 
         def write() -> None:
             used = opened.usage or ModelUsage(model, bound, estimated=True)

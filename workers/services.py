@@ -10,11 +10,11 @@ from core.jobs.service import JobService
 from core.kit.blob import BlobStore, open_blob_store
 from core.kit.db import Database
 from core.kit.settings import Settings
-from core.ledger.notes import CallNotes
-from core.ledger.prices.book import PriceBook
+from core.ledger.prices.cache import PriceCache
+from core.ledger.usage_checkpoints import UsageCheckpoints
 from workers.disclosing import FindDisclosure, default_disclosure
-from workers.note_taker import NoteTaker
 from workers.settlements import SettlementWriter
+from workers.usage_checkpoints import UsageCheckpointWriter
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -27,8 +27,8 @@ class Services:
     settings: Settings
     database: Database
     publisher: LivePublisher
-    prices: PriceBook
-    notes: NoteTaker
+    prices: PriceCache
+    usage_checkpoints: UsageCheckpointWriter
     settlements: SettlementWriter
     blobs: BlobStore
     jobs: JobService
@@ -46,8 +46,8 @@ def open_services(
         settings=settings,
         database=database,
         publisher=publisher,
-        prices=PriceBook(),
-        notes=NoteTaker(CallNotes(redis, settings)),
+        prices=PriceCache(),
+        usage_checkpoints=UsageCheckpointWriter(UsageCheckpoints(redis, settings)),
         settlements=SettlementWriter(),
         blobs=blobs,
         jobs=JobService(settings, blobs),

@@ -15,7 +15,7 @@ from types import FrameType
 from core.kit.logging import configure_logging, get_logger, shutdown_logging
 from core.kit.parentage import end_with_parent
 from core.kit.settings import Settings
-from workers.lifespan import EXIT_TOO_LARGE
+from workers.recycling import EXIT_TOO_LARGE
 
 READY = "ready"
 RETIRES = "retires"
@@ -108,15 +108,15 @@ class Supervisor:
         for cause, times in self._replaced.items():
             WORKER_REPLACEMENTS.labels(self._pool, cause).inc(times)
 
-        def tell(line: str) -> None:
+        def notify(line: str) -> None:
             os.write(writing, f"{line}\n".encode("ascii"))
 
-        return work(self._settings, self._pool, self._concurrency, tell=tell)
+        return work(self._settings, self._pool, self._concurrency, notify=notify)
 
     def _listen(self) -> None:
-        told, _, _ = select.select([worker.reading for worker in self._workers], [], [], _LOOK_SECONDS)
+        ready, _, _ = select.select([worker.reading for worker in self._workers], [], [], _LOOK_SECONDS)
         for worker in self._workers:
-            if worker.reading not in told:
+            if worker.reading not in ready:
                 continue
             for line in os.read(worker.reading, 4096).decode("ascii", "replace").splitlines():
                 word, _, cause = line.partition(" ")

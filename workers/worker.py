@@ -24,8 +24,8 @@ from core.kit.startup import wait_for_schema
 from core.kit.telemetry import configure_tracing
 from workers.app import app, queue
 from workers.broker import PRESENCE_SECONDS, Broker, BrokerUnavailable
-from workers.lifespan import Cause, Lifespan
 from workers.pools import Pool, get_pool
+from workers.recycling import Cause, WorkerRecycling
 from workers.runtime import drain, get_runtime
 from workers.supervisor import READY, RETIRES
 
@@ -93,13 +93,13 @@ def main(
     pool_name: str,
     concurrency: int | None = None,
     *,
-    tell: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> int:
     """Run a worker of `pool_name` until SIGTERM or SIGINT; returns the process's exit code.
 
     On SIGTERM it takes nothing new, lets running jobs finish for ``drain_seconds`` and then returns the others to the
     queue, without counting the attempt as a failure. A worker that outgrew its limits ends the same way, but lets
-    running jobs finish for as long as they need; `tell` is called when it is ready and when it retires.
+    running jobs finish for as long as they need; `notify` is called when it is ready and when it retires.
     """
     row = get_pool(pool_name, settings.worker_memory_mb)
     pool = replace(row, concurrency=concurrency or row.concurrency)
@@ -125,17 +125,17 @@ def main(
             # The successor serves them now; metrics of this process are lost with it.
             metrics[0].shutdown()
             metrics[0].server_close()
-        tell(f"{RETIRES} {cause}")
+        notify(f"{RETIRES} {cause}")
         os.kill(os.getpid(), signal.SIGTERM)
 
-    lifespan = Lifespan(pool, settings.worker_max_jobs, retire=retire)
+    recycling = WorkerRecycling(pool, settings.worker_max_jobs, retire=retire)
 
     def ready(**_: Any) -> None:
         if pool.kind == "threads":
             get_runtime(pool_size=pool.concurrency + 3).warm(pool.name)
         presence.start()
-        lifespan.start()
-        tell(READY)
+        recycling.start()
+        notify(READY)
         _log.info("worker_ready", pool=pool.name, kind=pool.kind, concurrency=pool.concurrency)
 
     def stopping(**_: Any) -> None:
@@ -156,7 +156,7 @@ def main(
     signals.worker_process_init.connect(forked, weak=False)
     signals.worker_shutting_down.connect(stopping, weak=False)
     signals.task_received.connect(presence.taken, weak=False)
-    signals.task_received.connect(lifespan.taken, weak=False)
+    signals.task_received.connect(recycling.taken, weak=False)
     signals.setup_logging.connect(_keep_our_logging, weak=False)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     app.amqp.queues.select_add(queue(pool.name), routing_key=queue(pool.name).routing_key)

@@ -39,7 +39,7 @@ router = new_router("/v1/audit", "audit")
 _ORGANIZATION_WIDE = "organization:read"
 _PAGE_MAX = 200
 # The most that one request may cost a process that also serves others: about three seconds of hashing.
-_VERIFY_MOST = 100_000
+_VERIFY_MAX = 100_000
 _NAME_MAX = 200
 
 RecordId = Annotated[str, Path(description="The record's id.", examples=[EXAMPLE_ID])]
@@ -123,8 +123,8 @@ async def verify_audit(
     ] = 0,
     most_records: Annotated[
         int,
-        Query(ge=1, le=_VERIFY_MOST, description="Stop at the end of the seal in which this many records were read."),
-    ] = _VERIFY_MOST,
+        Query(ge=1, le=_VERIFY_MAX, description="Stop at the end of the seal in which this many records were read."),
+    ] = _VERIFY_MAX,
 ) -> Response:
     """Verify the audit trail."""
     require_scope(caller(request), _ORGANIZATION_WIDE)
@@ -142,7 +142,7 @@ def _verify(request: Request, after_seal: int, most_records: int) -> Report:
             runtime.keyring,
             anchors=known,
             after_seal=after_seal,
-            most_records=most_records,
+            max_records=most_records,
         )
 
 

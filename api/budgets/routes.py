@@ -82,7 +82,7 @@ def _create(request: Request, new: NewBudget, identity: IdempotentRequest | None
         return Answer(201, dumps(to_wire(budget)), f"/v1/budgets/{encode(BUDGET, budget.id)}")
 
     answer = carry_out(request, identity, produce)
-    runtime.jobs.room.forget()
+    runtime.jobs.room.evict()
     return answer
 
 
@@ -160,7 +160,7 @@ def _update(request: Request, budget_id: UUID, change: BudgetChange) -> BudgetRe
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         changed = runtime.budgets.update(session, principal, budget_id, change)
-    runtime.jobs.room.forget()
+    runtime.jobs.room.evict()
     return changed
 
 

@@ -62,18 +62,18 @@ async def upload_file(
     upload = await receive(request, runtime.settings.file_max_bytes)
     try:
         identity = identify_request(request, f"{upload.media_type} {upload.sha256}".encode())
-        return respond_answer(await runtime.in_thread(_keep, request, name, data_class, upload, identity))
+        return respond_answer(await runtime.in_thread(_store, request, name, data_class, upload, identity))
     finally:
         upload.file.close()
 
 
-def _keep(
+def _store(
     request: Request, name: str, data_class: DataClass, upload: Upload, identity: IdempotentRequest | None
 ) -> Answer:
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:
-        file_id, _, kind = runtime.files.keep(principal.project_id, upload.file, upload.media_type)
+        file_id, _, kind = runtime.files.store(principal.project_id, upload.file, upload.media_type)
         made = runtime.files.register(
             session,
             principal,

@@ -136,7 +136,7 @@ def _complete(request: Request, upload_id: UUID, identity: IdempotentRequest | N
         return Answer(201, dumps(shown), f"/v1/files/{shown['id']}")
 
     answer = carry_out(request, identity, produce)
-    runtime.files.forget_parts(upload_id)
+    runtime.files.delete_parts(upload_id)
     return answer
 
 
@@ -158,4 +158,4 @@ def _abort(request: Request, upload_id: UUID) -> None:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         runtime.files.abort(session, principal, upload_id)
-    runtime.files.forget_parts(upload_id)
+    runtime.files.delete_parts(upload_id)

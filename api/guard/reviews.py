@@ -58,7 +58,7 @@ def _create(request: Request, body: CreateReview, job_id: UUID | None, identity:
 
     answer = carry_out(request, identity, produce)
     if body.allow:
-        runtime.guard_policies.forget()
+        runtime.guard_policies.evict()
     return answer
 
 

@@ -82,7 +82,7 @@ def _put(request: Request, project_id: UUID | None, body: PutPolicy) -> PolicyVe
     policy = body.policy or TEMPLATES[body.template or "off"]
     with runtime.database.tenant(principal.organization_id) as session:
         found = runtime.guard.put(session, principal, project_id, policy, expected=body.version)
-    runtime.guard_policies.forget()
+    runtime.guard_policies.evict()
     return found
 
 

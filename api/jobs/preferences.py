@@ -1,8 +1,8 @@
 """The ``Prefer`` header (RFC 7240), as far as Waybill supports it: ``wait``."""
 
 
-def parse_wait(header: str | None, most_seconds: int) -> int:
-    """The seconds of ``Prefer: wait=N``, at most `most_seconds`; 0 when it is absent or not a number.
+def parse_wait(header: str | None, max_seconds: int) -> int:
+    """The seconds of ``Prefer: wait=N``, at most `max_seconds`; 0 when it is absent or not a number.
 
     An unreadable preference is ignored, as the RFC requires.
     """
@@ -10,5 +10,5 @@ def parse_wait(header: str | None, most_seconds: int) -> int:
         name, _, value = preference.partition(";")[0].partition("=")
         text = value.strip().strip('"')
         if name.strip().lower() == "wait" and text.isascii() and text.isdigit():
-            return min(int(text[:9]), most_seconds)
+            return min(int(text[:9]), max_seconds)
     return 0

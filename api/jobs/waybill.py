@@ -14,7 +14,7 @@ from api.openapi import problems
 from api.routing import caller, new_router, requires
 from core.audit import service as audit
 from core.audit.documents import Record
-from core.jobs.waybill.document import issue
+from core.jobs.receipts.document import issue
 from core.kit.ids import JOB, encode
 from core.kit.json_values import dumps
 from core.kit.signing import SigningKeyMissing

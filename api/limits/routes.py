@@ -107,7 +107,7 @@ def _set(request: Request, scope: str, kind: LimitKind, value: int | str) -> Lim
     whose = _scope_id(principal, scope)
     with runtime.database.tenant(principal.organization_id) as session:
         found = runtime.limits.set(session, principal, whose, kind, value)
-    runtime.limit_book.forget()
+    runtime.limit_cache.evict()
     return found
 
 
@@ -129,7 +129,7 @@ def _remove(request: Request, scope: str, kind: LimitKind) -> LimitRecord:
     whose = _scope_id(principal, scope)
     with runtime.database.tenant(principal.organization_id) as session:
         found = runtime.limits.remove(session, principal, whose, kind)
-    runtime.limit_book.forget()
+    runtime.limit_cache.evict()
     return found
 
 

@@ -14,7 +14,7 @@ from api.problem import invalid
 from api.routing import caller, new_router, requires
 from core.kit.clock import utc_now
 from core.rollups import repository
-from core.rollups.collect import KEPT_DAYS, floor_to
+from core.rollups.collect import RETENTION_DAYS, floor_to
 from core.rollups.records import Grain
 from core.rollups.repository import Dimension, Selection
 
@@ -82,11 +82,11 @@ def _parse_window(
     begins: datetime | None, ends: datetime | None, interval: Grain | None
 ) -> tuple[Grain, datetime, datetime]:
     now = utc_now()
-    earliest = now - timedelta(days=KEPT_DAYS)
+    earliest = now - timedelta(days=RETENTION_DAYS)
     ends = min(max((ends or now).astimezone(UTC), earliest), now + _LENGTHS[Grain.DAY])
     begins = max((begins or ends - _DEFAULT).astimezone(UTC), earliest)
     if begins >= ends:
-        message = f"must be earlier than `to`, which is not included; roll-ups reach back {KEPT_DAYS} days"
+        message = f"must be earlier than `to`, which is not included; roll-ups reach back {RETENTION_DAYS} days"
         raise invalid([{"path": "query.from", "code": "window_empty", "message": message}])
     grain = interval or _grain_for(ends - begins)
     if (ends - begins) / _LENGTHS[grain] > _POINTS_MAX:

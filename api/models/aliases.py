@@ -73,7 +73,7 @@ def _set(request: Request, new: NewAlias) -> AliasRecord:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         found = service.set_alias(session, Owner.of(principal), new)
-    runtime.catalogue.forget()
+    runtime.catalogue.evict()
     return found
 
 
@@ -94,5 +94,5 @@ def _remove(request: Request, alias_id: UUID) -> AliasRecord:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         found = service.remove(session, Owner.of(principal), alias_id)
-    runtime.catalogue.forget()
+    runtime.catalogue.evict()
     return found

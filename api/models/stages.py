@@ -154,5 +154,5 @@ async def _change(request: Request, model_id: str, act: _Act) -> Response:
 def _carry_out(request: Request, model_id: UUID, act: _Act, identity: IdempotentRequest | None) -> Answer:
     owner = Owner.of(caller(request))
     answer = carry_out(request, identity, lambda session: Answer(200, dumps(act(session, owner, model_id))))
-    get_runtime(request).catalogue.forget()
+    get_runtime(request).catalogue.evict()
     return answer

@@ -73,7 +73,7 @@ async def upload_file(request: Request) -> Response:
     except MultiPartException as error:
         raise refuse("file", f"the form cannot be read: {error.message}") from None
     try:
-        made = await get_runtime(request).in_thread(_keep, request, _file_of(form))
+        made = await get_runtime(request).in_thread(_store, request, _file_of(form))
     finally:
         await form.close()
     return respond_answer(made)
@@ -109,7 +109,7 @@ def _file_of(form: FormData) -> UploadFile:
     return file
 
 
-def _keep(request: Request, file: UploadFile) -> Answer:
+def _store(request: Request, file: UploadFile) -> Answer:
     runtime, principal = get_runtime(request), caller(request)
     name = check_name(file.filename or "")
     hashed, size = hashlib.sha256(), 0
@@ -123,7 +123,7 @@ def _keep(request: Request, file: UploadFile) -> Answer:
     declared = (file.content_type or "application/octet-stream").partition(";")[0].strip().lower()
 
     def produce(session: Session) -> Answer:
-        file_id, _, kind = runtime.files.keep(principal.project_id, file.file, declared)
+        file_id, _, kind = runtime.files.store(principal.project_id, file.file, declared)
         made = runtime.files.register(
             session, principal, file_id, name=name, content_type=kind, size_bytes=size, sha256=digest
         )

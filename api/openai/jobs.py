@@ -15,7 +15,7 @@ from api.jobs.cancelling import announce_cancelled, cancel
 from api.jobs.submitting import announce_submitted, find_manifest
 from api.jobs.waiting import wait_for_end
 from api.openai.errors import Failure, Refused, of_job, refuse
-from api.openai.responses.inline_files import InlineFile, kept
+from api.openai.responses.inline_files import InlineFile, stored
 from api.routing import caller
 from core.capability import Manifest
 from core.jobs.records import JobRecord, NewJob, declared_class
@@ -112,7 +112,7 @@ def _submit(
     made: list[JobRecord] = []
 
     def produce(session: Any) -> Answer:
-        with kept(runtime, session, principal, files, new.declared_class):
+        with stored(runtime, session, principal, files, new.declared_class):
             made.append(runtime.jobs.submit(session, principal, new))
         return Answer(200, encode(JOB, made[0].id).encode())
 

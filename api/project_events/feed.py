@@ -15,7 +15,7 @@ from core.kit.logging import get_logger
 # Between two reads, so that a burst of a thousand events a second costs ten queries instead of a thousand.
 _REST_SECONDS = 0.1
 # The delay when an activity signal is lost. Without Redis, streams lag behind by this.
-_BELL_SECONDS = 1.0
+_ACTIVITY_SECONDS = 1.0
 _BUFFER_EVENTS_MAX = 2_000
 _log = get_logger(__name__)
 
@@ -80,8 +80,8 @@ class Feed:
     async def _read_forever(self) -> None:
         at = None
         while True:
-            bell = self._hub.bell()
-            pause = _BELL_SECONDS
+            activity = self._hub.activity()
+            pause = _ACTIVITY_SECONDS
             try:
                 if at is None:
                     at = await self._reader.horizon(self._organization_id)
@@ -91,12 +91,12 @@ class Feed:
                 if page.events:
                     for reader in tuple(self.readers):
                         reader.put(page)
-                pause = 0.0 if page.is_cut or page.is_held else _BELL_SECONDS
+                pause = 0.0 if page.is_cut or page.is_held else _ACTIVITY_SECONDS
             except Unavailable as error:
                 _log.warning("project_feed_waits", error=error.code)
             await asyncio.sleep(_REST_SECONDS)
             if pause:
-                await _wait(bell, pause)
+                await _wait(activity, pause)
 
 
 class Feeds:
@@ -143,9 +143,9 @@ class Feeds:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _wait(bell: asyncio.Event, seconds: float) -> None:
+async def _wait(activity: asyncio.Event, seconds: float) -> None:
     try:
         async with asyncio.timeout(seconds):
-            await bell.wait()
+            await activity.wait()
     except TimeoutError:
         return

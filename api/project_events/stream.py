@@ -48,7 +48,7 @@ class ProjectStream(LiveStream):
         # A place to resume from even if no event ever comes.
         await self._write(send, b"id: %s\nevent: stream.opened\ndata: {}\n\n" % self._last.cursor().encode())
         while True:
-            item = await subscription.next(self._beat_at - monotonic())
+            item = await subscription.next(self._keepalive_at - monotonic())
             if item is Signal.STOP:
                 return
             if item is Signal.CATCH_UP:
@@ -56,8 +56,8 @@ class ProjectStream(LiveStream):
                     return
             elif isinstance(item, EventPage):
                 await self._send_page(send, item)
-            elif monotonic() >= self._beat_at:
-                await self._beat(send)
+            elif monotonic() >= self._keepalive_at:
+                await self._keepalive(send)
 
     async def _catch_up(self, send: Send, subscription: FeedReader) -> bool:
         """Send the events above the last place; False when the stream must stop."""
@@ -67,7 +67,7 @@ class ProjectStream(LiveStream):
                     self._principal.organization_id, self._principal.project_id, self._last
                 )
             except Unavailable:
-                await self._beat(send)
+                await self._keepalive(send)
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             if self._is_first and page.has_lost(self._last):
@@ -88,6 +88,6 @@ class ProjectStream(LiveStream):
             await self._write(send, b"".join(frames))
         self._last = max(self._last, page.end)
 
-    async def _beat(self, send: Send) -> None:
+    async def _keepalive(self, send: Send) -> None:
         # The place instead of a comment, so that a client whose filters match little need not resume from far back.
         await self._write(send, b"id: %s\n: keep-alive\n\n" % self._last.cursor().encode())

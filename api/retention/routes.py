@@ -9,7 +9,7 @@ from api.deps import get_runtime
 from api.openapi import problems
 from api.retention.schemas import Retention, SetRetention, to_wire
 from api.routing import caller, new_router, requires
-from core.jobs.retention.records import Clock, Kind
+from core.jobs.retention.records import Kind, RetentionPeriod
 from core.kit.data_classes import DataClass
 
 router = new_router("/v1/retention", "retention")
@@ -41,9 +41,9 @@ async def read_retention(request: Request) -> Response:
     return respond_json(to_wire(await get_runtime(request).in_thread(_read, request)))
 
 
-def _read(request: Request) -> list[Clock]:
+def _read(request: Request) -> list[RetentionPeriod]:
     runtime, principal = get_runtime(request), caller(request)
-    return runtime.retention.clocks(runtime.database.single_tenant(principal.organization_id), principal)
+    return runtime.retention.periods(runtime.database.single_tenant(principal.organization_id), principal)
 
 
 @router.put(
@@ -65,7 +65,7 @@ async def set_retention(request: Request, body: SetRetention) -> Response:
     return respond_json(to_wire(await get_runtime(request).in_thread(_set, request, body)))
 
 
-def _set(request: Request, body: SetRetention) -> list[Clock]:
+def _set(request: Request, body: SetRetention) -> list[RetentionPeriod]:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         return runtime.retention.set(
@@ -93,7 +93,7 @@ async def remove_retention(
     return respond_json(to_wire(await get_runtime(request).in_thread(_remove, request, kind, scope, data_class)))
 
 
-def _remove(request: Request, kind: Kind, scope: str, data_class: DataClass | None) -> list[Clock]:
+def _remove(request: Request, kind: Kind, scope: str, data_class: DataClass | None) -> list[RetentionPeriod]:
     runtime, principal = get_runtime(request), caller(request)
     with runtime.database.tenant(principal.organization_id) as session:
         return runtime.retention.remove(session, principal, kind, for_project=scope == "project", data_class=data_class)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.jobs.retention.records import DAYS_MAX, Clock, Kind
+from core.jobs.retention.records import DAYS_MAX, Kind, RetentionPeriod
 from core.kit.clock import isoformat
 from core.kit.data_classes import DataClass
 
@@ -56,17 +56,17 @@ class Retention(BaseModel):
     data: list[RetentionClock] = Field(description="One period per kind, then those set for a data class.")
 
 
-def to_wire(clocks: list[Clock]) -> dict[str, Any]:
-    """`clocks` as the members of `Retention`."""
+def to_wire(periods: list[RetentionPeriod]) -> dict[str, Any]:
+    """`periods` as the members of `Retention`."""
     return {
         "data": [
             {
-                "kind": clock.kind.value,
-                "days": clock.days,
-                "source": clock.source,
-                "set_at": None if clock.set_at is None else isoformat(clock.set_at),
-                "data_class": clock.data_class,
+                "kind": period.kind.value,
+                "days": period.days,
+                "source": period.source,
+                "set_at": None if period.set_at is None else isoformat(period.set_at),
+                "data_class": period.data_class,
             }
-            for clock in clocks
+            for period in periods
         ]
     }

@@ -16,7 +16,7 @@ from core.kit.json_values import dumps
 
 _ROOT = "audit/"
 # The newest anchor vouches for everything before it; older ones catch a chain that was rewritten and anchored again.
-_READ_MOST = 100
+_READ_MAX = 100
 
 
 def folder(organization_id: UUID) -> str:
@@ -39,7 +39,7 @@ def write_anchor(blobs: BlobStore, seal: Seal) -> str:
 
 def read_anchors(blobs: BlobStore, organization_id: UUID) -> list[tuple[str, dict[str, Any] | None]]:
     """The newest anchors, oldest first, as (key, seal document); None for one that cannot be read."""
-    keys = list(blobs.list(f"{folder(organization_id)}anchors/"))[-_READ_MOST:]
+    keys = list(blobs.list(f"{folder(organization_id)}anchors/"))[-_READ_MAX:]
     return [(key, _parse(blobs.get(key))) for key in keys]
 
 

@@ -19,8 +19,8 @@ from core.audit.documents import Record, Seal
 from core.kit.blob import BlobStore
 from core.kit.db import Database
 
-MOST_RECORDS = 50_000
-_SEALS_MOST = 5_000
+RECORDS_MAX = 50_000
+_SEALS_MAX = 5_000
 _CONTENT_TYPE = "application/x-ndjson"
 
 
@@ -36,9 +36,9 @@ class Exported:
 
 
 def export_once(
-    database: Database, blobs: BlobStore, *, organization_id: UUID | None = None, most_records: int = MOST_RECORDS
+    database: Database, blobs: BlobStore, *, organization_id: UUID | None = None, max_records: int = RECORDS_MAX
 ) -> list[Exported]:
-    """Write seals not exported yet: one object and one anchor for each organization, of about `most_records`.
+    """Write seals not exported yet: one object and one anchor for each organization, of about `max_records`.
 
     Returns what was written; call it again until that is empty. A second exporter writes nothing while one is running.
     A range that a killed exporter stored but did not record is stored again, under a different key.
@@ -47,19 +47,19 @@ def export_once(
         if not repository.try_lock(session, repository.EXPORTING):
             return []
         return [
-            _export(session, blobs, organization, after, through, most_records)
+            _export(session, blobs, organization, after, through, max_records)
             for organization, after, through in repository.unexported(session)
             if organization_id in {None, organization}
         ]
 
 
 def _export(  # noqa: PLR0917 - private, and every caller says all of it
-    session: Session, blobs: BlobStore, organization_id: UUID, after: int, through: int, most_records: int
+    session: Session, blobs: BlobStore, organization_id: UUID, after: int, through: int, max_records: int
 ) -> Exported:
     chosen: list[Seal] = []
-    for seal in repository.seals(session, organization_id, after=after, through=through, most=_SEALS_MOST):
+    for seal in repository.seals(session, organization_id, after=after, through=through, most=_SEALS_MAX):
         chosen.append(seal)
-        if seal.last_sequence - chosen[0].first_sequence + 1 >= most_records:
+        if seal.last_sequence - chosen[0].first_sequence + 1 >= max_records:
             break
     first, last = chosen[0], chosen[-1]
     records = repository.records(session, organization_id, after=first.first_sequence - 1, through=last.last_sequence)

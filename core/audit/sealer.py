@@ -10,10 +10,10 @@ from core.audit.documents import Record, make_seal
 from core.kit.db import Database
 from core.kit.signing import Signer
 
-MOST = 5_000
+SEALED_MAX = 5_000
 
 
-def seal_once(database: Database, signer: Signer, most: int = MOST) -> int:
+def seal_once(database: Database, signer: Signer, most: int = SEALED_MAX) -> int:
     """Seal up to `most` of the oldest waiting records, in one transaction; returns how many.
 
     Safe to call anywhere, any time: a second sealer returns 0 while one is running, and the work of a killed one is

@@ -22,9 +22,9 @@ Anchors = Sequence[tuple[str, dict[str, Any] | None]]
 
 _SEALS_PAGE = 500
 # A damaged table may be damaged everywhere; a report names the first positions.
-FINDINGS_MOST = 100
+FINDINGS_MAX = 100
 # Swaps are found by trying positions: quadratic in the number of a batch's records that do not match.
-_SWAPS_MOST = 200
+_SWAPS_MAX = 200
 
 
 def verify(
@@ -34,14 +34,14 @@ def verify(
     *,
     anchors: Anchors = (),
     after_seal: int = 0,
-    most_records: int | None = None,
+    max_records: int | None = None,
 ) -> Report:
     """Verify the organization's trail from the seal after `after_seal` on.
 
-    Stops at a seal's end once `most_records` were read; `next_after_seal` then names where to continue. The seal
+    Stops at a seal's end once `max_records` were read; `next_after_seal` then names where to continue. The seal
     `after_seal` itself is trusted; without `after_seal`, nothing is.
     """
-    return _Verification(session, organization_id, keyring, after_seal).run(anchors, most_records)
+    return _Verification(session, organization_id, keyring, after_seal).run(anchors, max_records)
 
 
 def verify_all(
@@ -70,13 +70,13 @@ class _Verification:
         self._retired_through = 0
         self._checked: dict[int, bytes] = {}
 
-    def run(self, anchors: Anchors, most_records: int | None) -> Report:
+    def run(self, anchors: Anchors, max_records: int | None) -> Report:
         report = self._report
         head = repository.head(self._session, self._organization_id)
         report.waiting = repository.count_waiting(self._session, self._organization_id)
         if head is not None:
             self._retired_through = self._retirements()
-            self._walk(head, most_records)
+            self._walk(head, max_records)
         if report.next_after_seal is None:
             self._loose(head)
         self._compare(anchors, head)
@@ -85,10 +85,10 @@ class _Verification:
     def _find(
         self, kind: Kind, message: str, seal: int | None = None, first: int | None = None, last: int | None = None
     ) -> None:
-        if len(self._report.findings) < FINDINGS_MOST:
+        if len(self._report.findings) < FINDINGS_MAX:
             self._report.findings.append(Finding(kind, message, seal, first, last if last is not None else first))
 
-    def _walk(self, head: Seal, most_records: int | None) -> None:
+    def _walk(self, head: Seal, max_records: int | None) -> None:
         previous = self._starting_point()
         sequence = previous.last_sequence if previous else 0
         rows = _Peekable(
@@ -103,7 +103,7 @@ class _Verification:
             report.first_seal = report.first_seal if report.first_seal is not None else seal.number
             report.last_seal, report.last_sequence, report.head_hash = seal.number, seal.last_sequence, seal.hash
             previous = seal
-            if most_records is not None and report.records >= most_records and seal.number < head.number:
+            if max_records is not None and report.records >= max_records and seal.number < head.number:
                 report.next_after_seal = seal.number
                 return
 
@@ -200,7 +200,7 @@ class _Verification:
 
     def _explain_swaps(self, seal: Seal, placed: dict[int, Record], differing: list[int]) -> list[int]:
         """Find records that were swapped; returns the differing ones that swaps do not explain."""
-        if len(differing) > _SWAPS_MOST:
+        if len(differing) > _SWAPS_MAX:
             return differing
         leaves = {placed[sequence].leaf for sequence in differing}
         came_from = {
@@ -225,7 +225,7 @@ class _Verification:
         stored = [placed[sequence].leaf or b"" for sequence in sorted(placed)]
         if merkle.root(stored) == seal.root:
             return True
-        if not differing or len(differing) > _SWAPS_MOST:
+        if not differing or len(differing) > _SWAPS_MAX:
             return False
         by_leaf = {placed[sequence].leaf: sequence for sequence in differing}
         restored = dict(zip(sorted(placed), stored, strict=True))
@@ -239,7 +239,7 @@ class _Verification:
     def _loose(self, head: Seal | None) -> None:
         """Finds records beyond the newest seal, which the sealer cannot have written."""
         after = head.last_sequence if head else 0
-        found = repository.loose_records(self._session, self._organization_id, after, FINDINGS_MOST)
+        found = repository.loose_records(self._session, self._organization_id, after, FINDINGS_MAX)
         for sequence in found:
             message = f"record {sequence} stands after the last seal, covered by none: it was not written by the sealer"
             self._find(Kind.RECORD_FORGED, message, None, sequence)

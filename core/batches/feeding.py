@@ -77,9 +77,9 @@ def _advance(  # noqa: PLR0917 - one call, a few lines above
         return Round()
     done = Round(work.settle(session, batch_id))
     if batch.state is BatchState.IN_PROGRESS and batch.is_late:
-        told = "the batch's deadline passed before this line was started"
+        message = "the batch's deadline passed before this line was started"
         done.moved += repository.end_queued(
-            session, organization_id, batch_id, LineState.EXPIRED, LineError.DEADLINE, told
+            session, organization_id, batch_id, LineState.EXPIRED, LineError.DEADLINE, message
         )
     elif batch.state is BatchState.IN_PROGRESS:
         try:
@@ -176,7 +176,7 @@ class _Portion:
         """End lines that do not fit under the cap: with no live line to release room, they never will."""
         batch = self._batch
         too_dear = [name for name, manifest in self._offered.items() if not self._fits(manifest)]
-        told = (
+        message = (
             f"the batch may cost {format_money(batch.max_cost_usd or ZERO)} USD, {format_money(batch.spent_usd)} are"
             " spent, and what is left is less than this line may cost"
         )
@@ -186,7 +186,7 @@ class _Portion:
             batch.id,
             LineState.FAILED,
             LineError.COST_CAP_REACHED,
-            told,
+            message,
             capabilities=too_dear,
         )
 

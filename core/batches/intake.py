@@ -47,7 +47,7 @@ def _look(
 ) -> int:
     with database.tenant(organization_id) as session:
         batch = work.read(session, organization_id, batch_id, lock=False)
-        work.forget_lines(session, organization_id, batch_id)
+        work.delete_lines(session, organization_id, batch_id)
         found = None if batch.input_file_id is None else files.get(session, batch.principal, batch.input_file_id)
     if batch.state is not BatchState.VALIDATING:
         return 0
@@ -75,7 +75,7 @@ def _look(
     _write(database, batch, _accepted(_validator(batch, offered, scopes), blobs.open(found.blob_key)))
     with database.tenant(organization_id) as session:
         if not work.accept(session, batch_id, validator.total):
-            work.forget_lines(session, organization_id, batch_id)
+            work.delete_lines(session, organization_id, batch_id)
     return 1
 
 

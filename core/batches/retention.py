@@ -26,8 +26,8 @@ CROSS JOIN LATERAL (
 ) AS batch
 WHERE clock.days IS NOT NULL LIMIT :most
 """)
-_FORGET_FILES = text("DELETE FROM files WHERE id = ANY(:ids)")
-_FORGET_LINES = text("DELETE FROM batch_lines WHERE batch_id = ANY(:ids)")
+_DELETE_FILES = text("DELETE FROM files WHERE id = ANY(:ids)")
+_DELETE_LINES = text("DELETE FROM batch_lines WHERE batch_id = ANY(:ids)")
 _BLANK = text("UPDATE batches SET payload_erased_at = now(), errors = '[]' WHERE id = ANY(:ids)")
 
 
@@ -45,8 +45,8 @@ def erase_once(database: Database, blobs: BlobStore, settings: Settings) -> int:
         kept = [(project_id, file_id) for _, project_id, file_id in due if file_id is not None]
         for project_id, file_id in kept:
             blobs.delete(blob_key(project_id, file_id))
-        session.execute(_FORGET_FILES, {"ids": [file_id for _, file_id in kept]})
+        session.execute(_DELETE_FILES, {"ids": [file_id for _, file_id in kept]})
         ids = [batch_id for batch_id, _, _ in due]
-        session.execute(_FORGET_LINES, {"ids": ids})
+        session.execute(_DELETE_LINES, {"ids": ids})
         session.execute(_BLANK, {"ids": ids})
     return len(due)

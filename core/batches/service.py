@@ -66,7 +66,7 @@ class Batches:
             "input_file_id": None if new.input_file_id is None else encode(FILE, new.input_file_id),
             "max_cost_usd": None if new.max_cost_usd is None else format_money(new.max_cost_usd),
         }
-        _note(session, principal, AuditAction.BATCH_CREATE, batch_id, facts)
+        _audit(session, principal, AuditAction.BATCH_CREATE, batch_id, facts)
         return self.get(session, principal, batch_id)
 
     def get(self, executor: Executor, principal: Principal, batch_id: UUID) -> BatchRecord:
@@ -89,15 +89,15 @@ class Batches:
             return self.get(session, principal, batch_id), touched
         repository.ask_to_cancel(session, principal.organization_id, batch_id)
         if state is BatchState.IN_PROGRESS:
-            told = "the batch was cancelled before this line was started"
+            message = "the batch was cancelled before this line was started"
             repository.end_queued(
-                session, principal.organization_id, batch_id, LineState.CANCELLED, LineError.CANCELLED, told
+                session, principal.organization_id, batch_id, LineState.CANCELLED, LineError.CANCELLED, message
             )
             for job_id in repository.live_jobs(session, principal.organization_id, batch_id):
                 if not self._jobs.get(session, principal, job_id).is_terminal:
                     touched += self._jobs.cancel_tree(session, principal, job_id)
         made = self.get(session, principal, batch_id)
-        _note(session, principal, AuditAction.BATCH_CANCEL, batch_id, {"queued": made.counts.cancelled})
+        _audit(session, principal, AuditAction.BATCH_CANCEL, batch_id, {"queued": made.counts.cancelled})
         return made, touched
 
     def results(
@@ -164,7 +164,7 @@ def _no_batch(batch_id: UUID) -> BatchNotFound:
     return BatchNotFound(f"there is no batch {encode(BATCH, batch_id)} in this project")
 
 
-def _note(
+def _audit(
     session: Session, principal: Principal, action: AuditAction, batch_id: UUID, detail: Mapping[str, object]
 ) -> None:
     record(

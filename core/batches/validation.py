@@ -72,8 +72,8 @@ class LineValidator:
         try:
             made = self._line(value)
             if (first := self._seen.get(made.custom_id)) is not None:
-                told = f"line {first} has this custom_id too; every line needs its own"
-                raise _Wrong("custom_id", LineRule.DUPLICATE_CUSTOM_ID, told)  # noqa: TRY301 - as what `_line` raises
+                message = f"line {first} has this custom_id too; every line needs its own"
+                raise _Wrong("custom_id", LineRule.DUPLICATE_CUSTOM_ID, message)  # noqa: TRY301 - as what `_line` raises
         except _Wrong as wrong:
             self._refuse(number, [wrong.problem])
             return None
@@ -110,8 +110,8 @@ class LineValidator:
         _require_storable(value)
         custom_id = value.get("custom_id")
         if not isinstance(custom_id, str) or not 1 <= len(custom_id) <= CUSTOM_ID_MAX_CHARACTERS:
-            told = f"should be a string of 1 to {CUSTOM_ID_MAX_CHARACTERS} characters, and no other line's"
-            raise _Wrong("custom_id", LineRule.CUSTOM_ID, told)
+            message = f"should be a string of 1 to {CUSTOM_ID_MAX_CHARACTERS} characters, and no other line's"
+            raise _Wrong("custom_id", LineRule.CUSTOM_ID, message)
         manifest = self._manifest(value.get("capability", self._default))
         given = value.get("input")
         if not isinstance(given, dict):
@@ -126,28 +126,28 @@ class LineValidator:
             raise _Wrong("capability", LineRule.MISSING, "name a capability in the line, or one for the whole batch")
         manifest = self._offered.get(capability) if isinstance(capability, str) else None
         if manifest is None:
-            told = f"not available; available capabilities: {', '.join(sorted(self._offered))}"
-            raise _Wrong("capability", LineRule.CAPABILITY_UNKNOWN, told)
+            message = f"not available; available capabilities: {', '.join(sorted(self._offered))}"
+            raise _Wrong("capability", LineRule.CAPABILITY_UNKNOWN, message)
         if manifest.id not in self._allowed:
             raise _Wrong(
                 "capability", LineRule.CAPABILITY_DENIED, "this key is not for the capability, or lacks its scopes"
             )
         if self._needs_cap and not manifest.reserve_usd:
-            told = (
+            message = (
                 "the capability sets nothing aside by itself: say with max_line_cost_usd what a line may cost at most"
             )
-            raise _Wrong("capability", LineRule.MAX_LINE_COST_MISSING, told)
+            raise _Wrong("capability", LineRule.MAX_LINE_COST_MISSING, message)
         return manifest
 
     def _metadata(self, given: Any) -> dict[str, str]:
-        told = (
+        message = (
             f"should be at most {METADATA_MAX} labels with the batch's own: names of 1 to 64 characters, texts of 512"
         )
         if not isinstance(given, dict) or len({**self._shared_metadata, **given}) > METADATA_MAX:
-            raise _Wrong("metadata", LineRule.METADATA, told)
+            raise _Wrong("metadata", LineRule.METADATA, message)
         for name, text in given.items():
             if not isinstance(text, str) or len(text) > _METADATA_VALUE_MAX or not 1 <= len(name) <= _METADATA_NAME_MAX:
-                raise _Wrong(f"metadata.{name[:_METADATA_NAME_MAX]}", LineRule.METADATA, told)
+                raise _Wrong(f"metadata.{name[:_METADATA_NAME_MAX]}", LineRule.METADATA, message)
         try:
             declared_class({**self._shared_metadata, **given})
         except Unprocessable as refusal:

@@ -21,13 +21,13 @@ from core.keys.principal import Principal
 from core.kit.db import Executor
 
 _LOCK_SPACE = 7_201_954
-_OPEN_MOST = 500
+_OPEN_MAX = 500
 SETTLED_AT_ONCE = 500
 
 _ANY_OPEN = text("SELECT EXISTS (SELECT FROM batches WHERE finished_at IS NULL)")
 _OPEN = text(
     "SELECT id, organization_id FROM batches WHERE finished_at IS NULL AND state = ANY(CAST(:states AS text[]))"
-    f" ORDER BY id LIMIT {_OPEN_MOST}"
+    f" ORDER BY id LIMIT {_OPEN_MAX}"
 )
 _TAKE = text(f"SELECT pg_try_advisory_xact_lock({_LOCK_SPACE}, hashtext(CAST(CAST(:id AS uuid) AS text)))")
 _READ = f"""
@@ -107,7 +107,7 @@ _END = text("""
 UPDATE batches SET state = outcome, finished_at = now(), results_sha256 = :sha256, results_size_bytes = :size_bytes
 WHERE id = :id AND state = 'finalizing'
 """)
-_FORGET_LINES = text("DELETE FROM batch_lines WHERE batch_id = :id AND organization_id = :organization_id")
+_DELETE_LINES = text("DELETE FROM batch_lines WHERE batch_id = :id AND organization_id = :organization_id")
 _ACCEPT = text(
     "UPDATE batches SET state = 'in_progress', started_at = now(), total = :total"
     " WHERE id = :id AND state = 'validating' RETURNING id"
@@ -254,9 +254,9 @@ def end(session: Session, batch_id: UUID, sha256: str, size_bytes: int) -> None:
     session.execute(_END, {"id": batch_id, "sha256": sha256, "size_bytes": size_bytes})
 
 
-def forget_lines(session: Session, organization_id: UUID, batch_id: UUID) -> None:
+def delete_lines(session: Session, organization_id: UUID, batch_id: UUID) -> None:
     """Delete lines left by an interrupted validation of the file."""
-    session.execute(_FORGET_LINES, {"id": batch_id, "organization_id": organization_id})
+    session.execute(_DELETE_LINES, {"id": batch_id, "organization_id": organization_id})
 
 
 def accept(session: Session, batch_id: UUID, total: int) -> bool:

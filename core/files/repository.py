@@ -41,7 +41,7 @@ _DELETE = text(
 _EXPIRED = text(
     f"SELECT {_FILE} FROM files WHERE expires_at <= now() ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED"
 )
-_FORGET = text("DELETE FROM files WHERE id = ANY(:ids)")
+_DELETE_ROWS = text("DELETE FROM files WHERE id = ANY(:ids)")
 
 _BEGIN = text(f"""
 INSERT INTO file_uploads (id, organization_id, project_id, name, content_type, size_bytes, sha256, data_class,
@@ -66,7 +66,7 @@ _END_UPLOAD = text(
 _ABANDONED = text(
     "SELECT id FROM file_uploads WHERE expires_at <= now() ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED"
 )
-_FORGET_UPLOADS = text("DELETE FROM file_uploads WHERE id = ANY(:ids)")
+_DELETE_UPLOADS = text("DELETE FROM file_uploads WHERE id = ANY(:ids)")
 
 
 def _scope(principal: Principal, **given: Any) -> dict[str, Any]:
@@ -115,9 +115,9 @@ def expired(session: Session, limit: int) -> list[FileRecord]:
     return [_file(row) for row in session.execute(_EXPIRED, {"limit": limit})]
 
 
-def forget(session: Session, ids: list[UUID]) -> None:
+def delete_rows(session: Session, ids: list[UUID]) -> None:
     """Remove the rows of files whose content is gone. Needs `Database.system`."""
-    session.execute(_FORGET, {"ids": ids})
+    session.execute(_DELETE_ROWS, {"ids": ids})
 
 
 def begin_upload(session: Session, principal: Principal, values: dict[str, Any], seconds: float) -> UploadRecord:
@@ -147,6 +147,6 @@ def abandoned(session: Session, limit: int) -> list[UUID]:
     return [row.id for row in session.execute(_ABANDONED, {"limit": limit})]
 
 
-def forget_uploads(session: Session, ids: list[UUID]) -> None:
+def delete_uploads(session: Session, ids: list[UUID]) -> None:
     """Remove uploads whose parts are gone. Needs `Database.system`."""
-    session.execute(_FORGET_UPLOADS, {"ids": ids})
+    session.execute(_DELETE_UPLOADS, {"ids": ids})

@@ -42,7 +42,7 @@ class FileService:
         self._days = settings.file_retention_days
         self._max_bytes = settings.file_max_bytes
 
-    def keep(
+    def store(
         self, project_id: UUID, content: BinaryIO, declared: str, file_id: UUID | None = None
     ) -> tuple[UUID, str, str]:
         """Store the content of a new file; returns its id (a new one, or `file_id`), its blob key and its media type.
@@ -80,7 +80,7 @@ class FileService:
             "data_class": data_class,
         }
         made = repository.insert(session, principal, values, days=self._days)
-        _note(session, principal, AuditAction.FILE_CREATE, file_id, {"sha256": sha256, "size_bytes": str(size_bytes)})
+        _audit(session, principal, AuditAction.FILE_CREATE, file_id, {"sha256": sha256, "size_bytes": str(size_bytes)})
         return made
 
     def get(self, executor: Executor, principal: Principal, file_id: UUID) -> FileRecord:
@@ -98,7 +98,7 @@ class FileService:
         """Change the file's class, with an audit record. Raises `FileNotFound`."""
         had = repository.label(session, principal, file_id, data_class)
         if had is not None and had is not data_class:
-            _note(session, principal, AuditAction.FILE_UPDATE, file_id, {"from": had, "to": data_class})
+            _audit(session, principal, AuditAction.FILE_UPDATE, file_id, {"from": had, "to": data_class})
         return self.get(session, principal, file_id)
 
     def delete(self, session: Session, principal: Principal, file_id: UUID) -> FileRecord:
@@ -106,7 +106,7 @@ class FileService:
         gone = repository.delete(session, principal, file_id)
         if gone is None:
             raise FileNotFound(f"there is no file {encode(FILE, file_id)} in this project")
-        _note(session, principal, AuditAction.FILE_DELETE, file_id, {})
+        _audit(session, principal, AuditAction.FILE_DELETE, file_id, {})
         return gone
 
     # Uploads in parts.
@@ -158,8 +158,8 @@ class FileService:
         """
         found = self.upload(session, principal, upload_id, lock=True)
         if offset != found.received_bytes:
-            told = f"the next part begins at byte {found.received_bytes}"
-            raise OffsetMismatch(told, offset=found.received_bytes)
+            message = f"the next part begins at byte {found.received_bytes}"
+            raise OffsetMismatch(message, offset=found.received_bytes)
         received = offset + size_bytes
         if received > found.size_bytes:
             raise Unprocessable(
@@ -173,7 +173,7 @@ class FileService:
     def complete(self, session: Session, principal: Principal, upload_id: UUID) -> FileRecord:
         """Join the parts into one file. Raises `UploadIncomplete`, `DigestMismatch` and `TypeMismatch`.
 
-        Call `forget_parts` once the transaction is committed.
+        Call `delete_parts` once the transaction is committed.
         """
         found = self.upload(session, principal, upload_id, lock=True)
         if found.received_bytes != found.size_bytes:
@@ -188,11 +188,11 @@ class FileService:
                     whole.write(chunk)
             whole.seek(0)
             stored = digest.hexdigest()
-            file_id, key, kind = self.keep(principal.project_id, cast("BinaryIO", whole), found.content_type)
+            file_id, key, kind = self.store(principal.project_id, cast("BinaryIO", whole), found.content_type)
         if found.sha256 is not None and stored != found.sha256:
             self._blobs.delete(key)
-            told = f"what came has the SHA-256 {stored}, and {found.sha256} was announced; begin a new upload"
-            raise DigestMismatch(told)
+            message = f"what came has the SHA-256 {stored}, and {found.sha256} was announced; begin a new upload"
+            raise DigestMismatch(message)
         repository.end_upload(session, principal, upload_id)
         return self.register(
             session,
@@ -206,11 +206,11 @@ class FileService:
         )
 
     def abort(self, session: Session, principal: Principal, upload_id: UUID) -> None:
-        """End an upload that will not be completed. Raises `UploadNotFound`. Call `forget_parts` afterwards."""
+        """End an upload that will not be completed. Raises `UploadNotFound`. Call `delete_parts` afterwards."""
         self.upload(session, principal, upload_id, lock=True)
         repository.end_upload(session, principal, upload_id)
 
-    def forget_parts(self, upload_id: UUID) -> None:
+    def delete_parts(self, upload_id: UUID) -> None:
         """Remove the parts of an upload that has ended."""
         self._blobs.delete_prefix(parts_prefix(upload_id))
 
@@ -232,11 +232,11 @@ def sweep(database: Database, blobs: BlobStore) -> int:
         gone = repository.expired(session, _SWEPT_AT_ONCE)
         for file in gone:
             blobs.delete(file.blob_key)
-        repository.forget(session, [file.id for file in gone])
+        repository.delete_rows(session, [file.id for file in gone])
         uploads = repository.abandoned(session, _SWEPT_AT_ONCE)
         for upload_id in uploads:
             blobs.delete_prefix(parts_prefix(upload_id))
-        repository.forget_uploads(session, uploads)
+        repository.delete_uploads(session, uploads)
     return len(gone) + len(uploads)
 
 
@@ -244,12 +244,12 @@ def check_name(name: str) -> str:
     """A file's name as it is stored: the last part of a path, printable. Raises `Unprocessable`."""
     last = name.replace("\\", "/").rpartition("/")[2].strip()
     if not last or last in {".", ".."} or len(last) > NAME_MAX_CHARACTERS or not last.isprintable():
-        told = f"a file's name has 1 to {NAME_MAX_CHARACTERS} printable characters"
-        raise Unprocessable(told, errors=[{"path": "query.name", "code": "file_name", "message": told}])
+        message = f"a file's name has 1 to {NAME_MAX_CHARACTERS} printable characters"
+        raise Unprocessable(message, errors=[{"path": "query.name", "code": "file_name", "message": message}])
     return last
 
 
-def _note(session: Session, principal: Principal, action: AuditAction, file_id: UUID, detail: dict[str, Any]) -> None:
+def _audit(session: Session, principal: Principal, action: AuditAction, file_id: UUID, detail: dict[str, Any]) -> None:
     record(
         session,
         principal.organization_id,

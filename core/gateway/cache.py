@@ -19,7 +19,7 @@ from core.registry.records import ResolvedModel
 
 CACHED_CLASSES = frozenset({"public", "internal"})
 # A larger answer is rarely requested twice, and Redis memory is limited.
-_MOST_BYTES = 256 * 1024
+_MAX_BYTES = 256 * 1024
 _log = get_logger(__name__)
 
 
@@ -58,7 +58,7 @@ class ResponseCache:
     def put(self, project_id: UUID, digest: str, answer: CachedAnswer) -> None:
         """Store an answer."""
         raw = json.dumps(asdict(answer)).encode()
-        if len(raw) > _MOST_BYTES:
+        if len(raw) > _MAX_BYTES:
             return
         try:
             self._redis.set(self._key(project_id, digest), raw, ex=self._ttl_seconds)

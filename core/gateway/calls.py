@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from core.kit.db import Executor
 
 from core.gateway.routed import RoutedStream
-from core.gateway.sharing import Choice, Shared, Spent
+from core.gateway.shared import Choice, FailedRequests, Shared
 
 _log = get_logger(__name__)
 
@@ -34,10 +34,10 @@ _log = get_logger(__name__)
 class JobModels:
     """The models, for one attempt of one job. Cheap to create; thread-safe."""
 
-    def __init__(self, shared: Shared, ctx: JobContext, spent: Spent) -> None:
+    def __init__(self, shared: Shared, ctx: JobContext, failed_requests: FailedRequests) -> None:
         self._shared = shared
         self._ctx = ctx
-        self._spent = spent
+        self._failed_requests = failed_requests
 
     @property
     def policy(self) -> CombinedPolicy:
@@ -56,7 +56,7 @@ class JobModels:
         """
         ctx = self._ctx
         if pinned is None:
-            pinned = self._spent.arms.version_of(self._shared.experiments, ctx, name)
+            pinned = self._failed_requests.arms.version_of(self._shared.experiments, ctx, name)
         return self._shared.catalogue.resolve(
             cast("Executor", ctx.executor),
             organization_id=ctx.organization_id,
@@ -69,7 +69,7 @@ class JobModels:
     def prompt(self, name: str, model: ResolvedModel) -> ChosenPrompt | None:
         """The replacement for the capability's file for the prompt `name` when `model` reads it. None means the file.
 
-        Raises `core.registry.prompts.book.PromptUnknown` for a digest that matches no version.
+        Raises `core.registry.prompts.cache.PromptUnknown` for a digest that matches no version.
         """
         executor = self._ctx.executor
         if self._shared.prompts is None or executor is None:
@@ -79,7 +79,7 @@ class JobModels:
             organization_id=self._ctx.organization_id,
             name=name,
             prompt_set=model.prompt_set,
-            pinned=self._spent.arms.prompt_of(self._shared.experiments, self._ctx, name),
+            pinned=self._failed_requests.arms.prompt_of(self._shared.experiments, self._ctx, name),
         )
 
     @contextmanager
@@ -93,7 +93,7 @@ class JobModels:
         """
         first = self.resolve(name)
         require_abilities(first, request)
-        stream = RoutedStream(self._shared, self._ctx, self._spent, self._chain(first, request), request)
+        stream = RoutedStream(self._shared, self._ctx, self._failed_requests, self._chain(first, request), request)
         try:
             yield stream
         finally:
@@ -115,7 +115,7 @@ class JobModels:
         256 elsewhere). Raises `core.gateway.errors.GatewayError` when the provider fails, and as `RequestGuard`.
         """
         model = self.resolve(name)
-        shared, texts = self._shared, self._spent.guard.texts(model, texts)
+        shared, texts = self._shared, self._failed_requests.guard.texts(model, texts)
         # Checked after the texts were screened, which may raise the data class.
         if not self._may_see(model):
             raise self._refused([model])
@@ -152,7 +152,7 @@ class JobModels:
             is_local = model.provider == LOCAL
             # Checked only now, after the text was screened, which may raise the data class.
             if self._may_see(model) and is_local not in guarded:
-                guarded[is_local] = self._spent.guard.chat(model, request)
+                guarded[is_local] = self._failed_requests.guard.chat(model, request)
             if self._may_see(model):
                 has_any = True
                 yield model, guarded[is_local]

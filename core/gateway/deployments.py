@@ -6,11 +6,11 @@ from threading import Lock
 from urllib.parse import urlsplit
 
 from core.gateway.models import Embedder, Provider
-from core.gateway.providers.opening import Endpoint, open_embedder, open_provider
+from core.gateway.providers.factory import Endpoint, open_embedder, open_provider
 from core.gateway.routing import LOCAL, Address, Reached, ReachedEmbedder, RemoteEmbedder
 from core.gateway.streams import UsageReading
 from core.kit.errors import Unavailable
-from core.registry.deployments import DEFAULT, Deployment, DeploymentBook
+from core.registry.deployments import DEFAULT, Deployment, DeploymentCatalogue
 from core.registry.records import ResolvedModel
 
 _HTTP_PORT, _HTTPS_PORT = 80, 443
@@ -22,8 +22,8 @@ class OpenedDeployments:
     Versions that send the same to the same place share a provider and its connections.
     """
 
-    def __init__(self, book: DeploymentBook, embedder: Callable[[], Embedder]) -> None:
-        self._book = book
+    def __init__(self, deployments: DeploymentCatalogue, embedder: Callable[[], Embedder]) -> None:
+        self._deployments = deployments
         self._embedder = embedder
         self._providers: dict[str, Provider] = {}
         self._embedders: dict[str, RemoteEmbedder] = {}
@@ -67,7 +67,7 @@ class OpenedDeployments:
                 "WAYBILL_MODEL_BASE_URL is set but WAYBILL_MODEL_NAME is not; name the model to ask for",
                 code="model_not_configured",
             )
-        return self._book.get(model.deployment)
+        return self._deployments.get(model.deployment)
 
 
 def _address(deployment: Deployment) -> Address | None:

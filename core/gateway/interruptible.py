@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 _ASK_EVERY_SECONDS = 0.1
 _CONNECT_SECONDS = 5.0
 # The limits decide how many calls may run at once.
-_KEPT_CONNECTIONS = 64
+_IDLE_CONNECTIONS_MAX = 64
 _waiting = threading.local()
 
 
 @contextmanager
-def asking(check: Callable[[], None]) -> Iterator[None]:
+def interruptible(check: Callable[[], None]) -> Iterator[None]:
     """While the block runs, every read of this thread's requests calls `check`, which may raise to interrupt it."""
     before = getattr(_waiting, "check", None)
     _waiting.check = check
@@ -48,7 +48,7 @@ def open_client(timeout_seconds: float) -> httpx.Client:
         verify=authorities(by_environment=True),
         # A redirect would carry the key and the prompt to a host that no one configured.
         follow_redirects=False,
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS_MAX),
         headers={"Accept-Encoding": ENCODINGS},
         event_hooks={"response": [cut_errors(httpx)]},
     )
@@ -64,7 +64,7 @@ def open_client2(timeout_seconds: float) -> "httpx2.Client":
     client = httpx2.Client(
         timeout=httpx2.Timeout(timeout_seconds, connect=min(_CONNECT_SECONDS, timeout_seconds)),
         follow_redirects=False,
-        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=_IDLE_CONNECTIONS_MAX),
         headers={"Accept-Encoding": ENCODINGS},
         event_hooks={"response": [cut_errors(httpx2)]},
     )

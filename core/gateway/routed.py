@@ -16,7 +16,7 @@ from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Finish,
 from core.gateway.requests import within
 from core.gateway.resilience.backoff import wait
 from core.gateway.routing import LOCAL, Reached
-from core.gateway.sharing import Choice, Shared, Spent
+from core.gateway.shared import Choice, FailedRequests, Shared
 from core.gateway.spans import CallSpan, call_span, request_attributes
 from core.gateway.untrusted import Exchange, as_read, filtered, report
 from core.guard.links import LinkStripper
@@ -42,13 +42,13 @@ class RoutedStream:
         self,
         shared: Shared,
         ctx: JobContext,
-        spent: Spent,
+        failed_requests: FailedRequests,
         chain: Iterator[tuple[ResolvedModel, Guarded]],
         request: ChatRequest,
     ) -> None:
         self._shared = shared
         self._ctx = ctx
-        self._spent = spent
+        self._failed_requests = failed_requests
         self._chain = chain
         # The request as the called model may read it.
         self.model, self._guarded = next(chain)
@@ -179,7 +179,9 @@ class RoutedStream:
         first = self.model
         failed: GatewayError | None = None
         given_up: tuple[str, str] | None = None
-        if self._spent.errors and (failed := self._spent.errors.get(digest_of(first, self._request))):
+        if self._failed_requests.errors and (
+            failed := self._failed_requests.errors.get(digest_of(first, self._request))
+        ):
             raise failed
         for model, guarded in self._models():
             self.model, self._guarded = model, guarded
@@ -201,8 +203,8 @@ class RoutedStream:
                 return
         if failed is None:
             raise ProviderUnavailable("No model of the chain could be asked.")
-        with self._spent.lock:
-            self._spent.errors[digest_of(first, self._request)] = failed
+        with self._failed_requests.lock:
+            self._failed_requests.errors[digest_of(first, self._request)] = failed
         raise failed
 
     def _models(self) -> Iterator[Choice]:
@@ -243,8 +245,8 @@ class RoutedStream:
         """One request to the provider, with its own ledger call."""
         provider, request, exchange = reached.provider, within(model, self._guarded.request), None
         if Ability.WRITES in provider.abilities:
-            exchange = self._exchange = Exchange(request, self._policy, has_read=self._spent.has_read)
-            self._spent.has_read = self._spent.has_read or exchange.has_data
+            exchange = self._exchange = Exchange(request, self._policy, has_read=self._failed_requests.has_read)
+            self._failed_requests.has_read = self._failed_requests.has_read or exchange.has_data
             request = exchange.request
         else:
             request = as_read(request, None, None)
@@ -261,7 +263,7 @@ class RoutedStream:
                 if stream.has_begun:
                     timing.begin()
                     if model.provider != LOCAL:
-                        call.note(lambda: stream.usage.to_model_usage().quantities)
+                        call.checkpoint_usage(lambda: stream.usage.to_model_usage().quantities)
                 self._ctx.check()
 
             stream = self._current = provider.stream(request, check=check)
@@ -297,7 +299,7 @@ class RoutedStream:
         content = self._shared.content
         if content is None or not is_exporting():
             return
-        mask = self._spent.guard.masked
+        mask = self._failed_requests.guard.masked
         mask_request = mask if model.provider == LOCAL else None
         shown = content.attributes(request, span.heard, finish, mask_request=mask_request, mask_answer=mask)
         span.set_attributes(shown)

@@ -14,15 +14,15 @@ from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.resilience.rests import SharedRests
 from core.gateway.routing import BuiltInCatalogue, Catalogue, Deployments
-from core.gateway.sharing import Shared, Spent
+from core.gateway.shared import FailedRequests, Shared
 from core.gateway.untrusted import PolicyOf, standard_policy
 from core.guard.guard import Guard
 from core.guard.reporting import FindingsReport
 from core.kit.settings import Settings
 from core.registry.catalogue.catalogue import ModelCatalogue
-from core.registry.deployments import DeploymentBook, read_deployments
-from core.registry.experiments.book import ExperimentBook
-from core.registry.prompts.book import PromptBook
+from core.registry.deployments import DeploymentCatalogue, read_deployments
+from core.registry.experiments.cache import ExperimentCache
+from core.registry.prompts.cache import PromptCache
 
 
 class Gateway:
@@ -39,18 +39,18 @@ class Gateway:
         *,
         embedding_threads: int | None = None,
         catalogue: Catalogue | None = None,
-        book: DeploymentBook | None = None,
+        configured: DeploymentCatalogue | None = None,
         deployments: Deployments | None = None,
-        experiments: ExperimentBook | None = None,
-        prompts: PromptBook | None = None,
+        experiments: ExperimentCache | None = None,
+        prompts: PromptCache | None = None,
         breakers: Breakers | None = None,
         backoff: Backoff | None = None,
         guard: Guard | None = None,
         policy_of: PolicyOf | None = None,
     ) -> None:
         self._embedding_threads = embedding_threads
-        self._deployments = deployments or OpenedDeployments(book or read_deployments(settings), self.embedder)
-        self._spent: dict[int, Spent] = {}
+        self._deployments = deployments or OpenedDeployments(configured or read_deployments(settings), self.embedder)
+        self._failed_requests: dict[int, FailedRequests] = {}
         self._remembering = Lock()
         self._shared = Shared(
             catalogue=catalogue or BuiltInCatalogue(settings),
@@ -71,11 +71,11 @@ class Gateway:
         Failed requests of an attempt are remembered as long as its context lives.
         """
         with self._remembering:
-            spent = self._spent.get(id(ctx))
-            if spent is None:
-                spent = self._spent[id(ctx)] = Spent(guard=self._guard_of(ctx))
-                weakref.finalize(ctx, self._spent.pop, id(ctx), None)
-        return JobModels(self._shared, ctx, spent)
+            failed_requests = self._failed_requests.get(id(ctx))
+            if failed_requests is None:
+                failed_requests = self._failed_requests[id(ctx)] = FailedRequests(guard=self._guard_of(ctx))
+                weakref.finalize(ctx, self._failed_requests.pop, id(ctx), None)
+        return JobModels(self._shared, ctx, failed_requests)
 
     def _guard_of(self, ctx: JobContext) -> RequestGuard:
         guard, executor = self._shared.guard, ctx.executor
@@ -120,13 +120,13 @@ def open_registered_gateway(settings: Settings, *, guard: Guard | None = None) -
 
     Changes to the registry take effect here within two seconds; nothing is read before a job needs it.
     """
-    book = read_deployments(settings)
+    configured = read_deployments(settings)
     return Gateway(
         settings,
-        book=book,
-        catalogue=ModelCatalogue(settings, book),
-        experiments=ExperimentBook(),
-        prompts=PromptBook(),
+        configured=configured,
+        catalogue=ModelCatalogue(settings, configured),
+        experiments=ExperimentCache(),
+        prompts=PromptCache(),
         guard=guard,
     )
 

@@ -102,8 +102,8 @@ def with_notice(reply: str, disclosure: Disclosure) -> str:
     if disclosure.notice is False:
         return reply
     notice = disclosure.text or NOTICES[language_of(reply)]
-    is_told = any(known in reply for known in (notice, *NOTICES.values()))
-    return reply if is_told else f"{reply.rstrip()}\n\n{notice}"
+    has_notice = any(known in reply for known in (notice, *NOTICES.values()))
+    return reply if has_notice else f"{reply.rstrip()}\n\n{notice}"
 
 
 def language_of(text: str) -> str:

@@ -33,9 +33,9 @@ class PolicyCache:
         key = organization_id, project_id
         return self._in_force.get(executor, key, lambda executor: read(executor, *key)).value
 
-    def forget(self) -> None:
+    def evict(self) -> None:
         """Discard the cached current versions."""
-        self._in_force.forget()
+        self._in_force.evict()
 
     def _read(self, executor: Executor, organization_id: UUID, project_id: UUID) -> CombinedPolicy:
         ids = repository.in_force(executor, organization_id, project_id)

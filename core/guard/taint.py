@@ -20,7 +20,7 @@ _WORD = re.compile(r"\w+(?:[.,@'/:+-]\w+)*")
 _IDENTIFIER = re.compile(r"[\w.@:/+-]{1,100}")
 _SEPARATORS = re.compile(r"[\s._/:+-]+")
 # Marks a word within a text that identifies a person or a thing.
-_TELLING = re.compile(r"[\d@]")
+_DISTINCTIVE = re.compile(r"[\d@]")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)*")
 
 
@@ -143,8 +143,8 @@ class _Text:
                 around = text[max(0, at - _BLOCK) : at + 2 * _BLOCK]
                 if _longest(around, other.normal, block) >= SHARED_CHARACTERS:
                     return True
-        telling = (word for word in _WORD.findall(text) if len(word) > _SHORT and _TELLING.search(word))
-        return any(word in other.tokens and word not in but.tokens for word in telling)
+        distinctive = (word for word in _WORD.findall(text) if len(word) > _SHORT and _DISTINCTIVE.search(word))
+        return any(word in other.tokens and word not in but.tokens for word in distinctive)
 
 
 _GROUP_MAX, _GROUPS_MAX, _SHORT = 6, 10, 3

@@ -114,7 +114,7 @@ class JobCheckpoints:
     def save(self, checkpoint: StoredCheckpoint) -> None:
         """Store a checkpoint. Raises `LeaseLost`."""
         self._prepare()
-        kept = self._single.execute(
+        stored = self._single.execute(
             _SAVE,
             {
                 **self._scope,
@@ -126,7 +126,7 @@ class JobCheckpoints:
                 "metadata": dump({**checkpoint.metadata, _VERSION_KEY: self.version}),
             },
         ).all()
-        self._require(bool(kept))
+        self._require(bool(stored))
 
     def save_writes(
         self, namespace: str, checkpoint_id: str, task_id: str, writes: list[tuple[int, str, str, bytes]]
@@ -135,7 +135,7 @@ class JobCheckpoints:
         if not writes:
             return
         self._prepare()
-        kept = self._single.execute(
+        stored = self._single.execute(
             _SAVE_WRITES,
             {
                 **self._scope,
@@ -148,7 +148,7 @@ class JobCheckpoints:
                 "bodies": [body for _, _, _, body in writes],
             },
         ).all()
-        self._require(bool(kept))
+        self._require(bool(stored))
 
     def load(self, namespace: str, checkpoint_id: str | None = None) -> StoredCheckpoint | None:
         """The named checkpoint with its writes, or the newest of `namespace`."""
@@ -174,7 +174,7 @@ class JobCheckpoints:
         if self._before_saving is not None:
             self._before_saving()
 
-    def _require(self, kept: bool) -> None:
-        if not kept:
+    def _require(self, stored: bool) -> None:
+        if not stored:
             raise LeaseLost
         self.written = self._is_named = True

@@ -117,7 +117,7 @@ class Lookahead:
 
     def __init__(self, horizon_seconds: float = HORIZON_SECONDS, most: int = 64) -> None:
         self._horizon_seconds = horizon_seconds
-        self._most = most
+        self._max = most
         self._rate = 0.0
         self._since: float | None = None
 
@@ -134,4 +134,4 @@ class Lookahead:
     @property
     def jobs(self) -> int:
         """The current lookahead, between 1 and `most`."""
-        return max(1, min(self._most, ceil(self._rate * self._horizon_seconds)))
+        return max(1, min(self._max, ceil(self._rate * self._horizon_seconds)))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from core.audit.actions import AuditAction
 from core.audit.record import record
 from core.jobs import repository as jobs
-from core.jobs.waybill.document import JobNotFinished
+from core.jobs.receipts.document import JobNotFinished
 from core.keys.principal import Principal
 from core.kit.errors import NotFound, Unprocessable
 from core.kit.ids import JOB, encode

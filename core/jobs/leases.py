@@ -13,7 +13,7 @@ from sqlalchemy import text
 from core.audit.actions import AuditAction
 from core.capability import LeaseLost
 from core.jobs.conditions import STATE_OF_NAMED
-from core.jobs.records import Beat, Claim, Ended, Event
+from core.jobs.records import Claim, Ended, Event, LeaseRenewal
 from core.jobs.repository import COLUMNS, dump, to_record
 from core.jobs.states import JobState, Reason, Transition
 from core.jobs.trail import CALLER, SUBJECT, audited, subject_of
@@ -36,7 +36,7 @@ WITH job AS (
     started_at = coalesce(started_at, now()),
     event_last = event_limit + 1, event_limit = event_limit + {EVENT_BLOCK}
   WHERE id = :id AND {STATE_OF_NAMED} = 'queued' AND dispatched_at IS NOT NULL AND cancel_requested_at IS NULL
-    AND (reason IS DISTINCT FROM 'worker_lost' OR CAST(:alone AS boolean))
+    AND (reason IS DISTINCT FROM 'worker_lost' OR CAST(:isolated AS boolean))
     AND (deadline_at IS NULL OR deadline_at > now())
   RETURNING jobs.*, old.event_last AS previous
 ), {audited(AuditAction.JOB_CLAIM, WORKER, subject=SUBJECT)}, event AS (
@@ -52,7 +52,7 @@ _POOL_IF_LOST = text(
     " AND dispatched_at IS NOT NULL AND cancel_requested_at IS NULL"
 )
 
-_BEAT = text(f"""
+_RENEW = text(f"""
 UPDATE jobs SET lease_expires_at = now() + make_interval(secs => CAST(:lease_seconds AS float8))
 FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS int[])) AS held (id, attempt)
 WHERE jobs.id = held.id AND jobs.attempt = held.attempt AND {STATE_OF_NAMED} = 'running'
@@ -61,7 +61,7 @@ RETURNING jobs.id, jobs.attempt, jobs.cancel_requested_at IS NOT NULL AS cancel_
     AS is_caller_gone
 """)
 
-_KEEP = text(f"""
+_PERSIST = text(f"""
 WITH job AS (
   UPDATE jobs SET event_last = CAST(:last AS bigint), event_limit = greatest(event_limit, CAST(:last AS bigint))
   WHERE id = :id AND attempt = :attempt AND {STATE_OF_NAMED} = 'running'
@@ -144,19 +144,21 @@ WITH job AS (
 SELECT {COLUMNS} FROM job
 """)
 
-_FORGET_CHECKPOINTS = (
+_DELETE_CHECKPOINTS = (
     text("DELETE FROM job_checkpoint_writes WHERE job_id = :id"),
     text("DELETE FROM job_checkpoints WHERE job_id = :id"),
 )
 
 
-def claim(session: Executor, job_id: UUID, worker: str, lease_seconds: float, *, alone: bool = False) -> Claim | None:
+def claim(
+    session: Executor, job_id: UUID, worker: str, lease_seconds: float, *, isolated: bool = False
+) -> Claim | None:
     """Take a dispatched job, or None: the message was repeated, or the job was cancelled, expired or ended.
 
-    A job whose last worker was lost is taken only by an isolated process (`alone`), which runs nothing else: the job
+    A job whose last worker was lost is taken only by an isolated process (`isolated`), which runs nothing else: the job
     may have crashed that worker, and must not crash one that runs other jobs.
     """
-    asked = {"worker": worker, "lease_seconds": lease_seconds, "alone": alone}
+    asked = {"worker": worker, "lease_seconds": lease_seconds, "isolated": isolated}
     row = session.execute(_CLAIM, {"id": job_id, "subject": subject_of(job_id), **asked}).one_or_none()
     if row is None:
         return None
@@ -182,25 +184,25 @@ def pool_if_lost(session: Executor, job_id: UUID) -> str | None:
     return pool
 
 
-def beat(session: Executor, held: Sequence[tuple[UUID, int]], lease_seconds: float) -> list[Beat]:
+def renew(session: Executor, held: Sequence[tuple[UUID, int]], lease_seconds: float) -> list[LeaseRenewal]:
     """Extend the leases of (job id, attempt) pairs; a pair missing from the result has lost its lease."""
     # Children before their parents, as when a child's end wakes its parent: every process locks both in this order.
     ordered = sorted(held, reverse=True)
     rows = session.execute(
-        _BEAT,
+        _RENEW,
         {
             "ids": [job_id for job_id, _ in ordered],
             "attempts": [attempt for _, attempt in ordered],
             "lease_seconds": lease_seconds,
         },
     )
-    return [Beat(row.id, row.attempt, row.cancel_requested, row.is_caller_gone) for row in rows]
+    return [LeaseRenewal(row.id, row.attempt, row.cancel_requested, row.is_caller_gone) for row in rows]
 
 
-def keep_events(session: Executor, job_id: UUID, attempt: int, events: Sequence[Event]) -> None:
+def persist_events(session: Executor, job_id: UUID, attempt: int, events: Sequence[Event]) -> None:
     """Write events of the attempt, in order. Raises `LeaseLost` when the attempt no longer owns the job."""
     rows = session.execute(
-        _KEEP,
+        _PERSIST,
         {
             "id": job_id,
             "attempt": attempt,
@@ -294,9 +296,9 @@ def end(
     return Ended(rule.target, reason, row.finished_at, row.cost_usd, row.usage or ())
 
 
-def forget_checkpoints(session: Executor, job_id: UUID) -> None:
+def delete_checkpoints(session: Executor, job_id: UUID) -> None:
     """Delete the checkpoints of a job that has ended: nothing will resume from them."""
-    for statement in _FORGET_CHECKPOINTS:
+    for statement in _DELETE_CHECKPOINTS:
         session.execute(statement, {"id": job_id})
 
 

@@ -20,7 +20,7 @@ from core.kit.metrics import LIVE_PUBLISH_FAILURES
 from core.kit.settings import Settings
 
 FIELD = b"e"
-_BELL_SECONDS = 1.0
+_ACTIVITY_SECONDS = 1.0
 _EXPIRY_SHARE = 0.1
 _STREAMS_KNOWN = 10_000
 _log = get_logger(__name__)
@@ -65,7 +65,7 @@ def channel(settings: Settings, job_id: UUID) -> str:
     return settings.key("live", str(job_id))
 
 
-def bell_channel(settings: Settings) -> str:
+def activity_channel(settings: Settings) -> str:
     """The channel that signals, with an empty message, that some job has a new persisted event.
 
     Best effort: while no one hears it, a publisher tries it once a second.
@@ -97,9 +97,9 @@ class LivePublisher:
     def publish(self, events: Sequence[Event], *, hint: str | None = None) -> None:
         """Announce `events` of any jobs in order, and wake the dispatcher for pool `hint`; one round trip."""
         pipeline = self._redis.pipeline(transaction=False)
-        rings = monotonic() >= self._bell_due and any(event.is_kept for event in events)
+        rings = monotonic() >= self._bell_due and any(event.is_persisted for event in events)
         if rings:
-            pipeline.publish(bell_channel(self._settings), b"")
+            pipeline.publish(activity_channel(self._settings), b"")
         for event in events:
             body = encode_event(event)
             key = stream_key(self._settings, event.job_id)
@@ -117,11 +117,11 @@ class LivePublisher:
             pipeline.publish(hint_channel(self._settings), hint)
         answers = self._run(pipeline)
         if rings and answers and answers[0] == 0:
-            self._bell_due = monotonic() + _BELL_SECONDS
+            self._bell_due = monotonic() + _ACTIVITY_SECONDS
 
     def _needs_expiry(self, event: Event) -> bool:
         """Whether its stream must be told when to expire: at every kept event, and now and then between deltas."""
-        if event.is_kept:
+        if event.is_persisted:
             self._expiry_due.pop(event.job_id, None)
             return True
         now = monotonic()

@@ -280,7 +280,7 @@ SELECT pool, state::text AS state, count(*) AS jobs,
 FROM jobs WHERE {ACTIVE} GROUP BY pool, state
 """)
 
-_FORGET_IDEMPOTENCY = text(
+_DELETE_IDEMPOTENCY = text(
     "DELETE FROM idempotency_keys WHERE (project_id, key) IN"
     " (SELECT project_id, key FROM idempotency_keys WHERE expires_at < now() LIMIT 1000)"
 )
@@ -449,9 +449,9 @@ def database_now(session: Session) -> datetime:
     return session.execute(text("SELECT clock_timestamp()")).scalar_one()  # type: ignore[no-any-return]
 
 
-def forget_idempotency_keys(session: Session) -> int:
+def delete_idempotency_keys(session: Session) -> int:
     """Delete expired idempotency keys, a small batch at a time; returns how many."""
-    return session.execute(_FORGET_IDEMPOTENCY).rowcount  # type: ignore[attr-defined, no-any-return]
+    return session.execute(_DELETE_IDEMPOTENCY).rowcount  # type: ignore[attr-defined, no-any-return]
 
 
 def ensure_partitions(session: Session, months_ahead: int = 2) -> int:

@@ -90,7 +90,7 @@ class Event:
     created_at: datetime
 
     @property
-    def is_kept(self) -> bool:
+    def is_persisted(self) -> bool:
         """Whether Postgres holds this event."""
         return self.previous > 0 or self.id == 1
 
@@ -197,7 +197,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class LeaseRenewal:
     """The result of a heartbeat for one held job."""
 
     job_id: UUID

@@ -24,7 +24,7 @@ from core.kit.settings import Settings
 from core.ledger.errors import refusal_of as budget_refusal_of
 from core.ledger.repository import reservation
 from core.ledger.room import BudgetRoom
-from core.limits.book import LimitBook
+from core.limits.cache import LimitCache
 from core.limits.errors import refusal_of as limit_refusal_of
 from core.limits.repository import admission
 
@@ -59,9 +59,9 @@ class JobService:
     transaction and cost one round trip. `cancel` needs a session.
     """
 
-    def __init__(self, settings: Settings, blobs: BlobStore, limits: LimitBook | None = None) -> None:
+    def __init__(self, settings: Settings, blobs: BlobStore, limits: LimitCache | None = None) -> None:
         self.payloads = PayloadStore(settings, blobs)
-        self._limits = limits or LimitBook(settings)
+        self._limits = limits or LimitCache(settings)
         self.room = BudgetRoom()
 
     def submit(self, session: Executor, principal: Principal, new: NewJob) -> JobRecord:

@@ -105,7 +105,7 @@ class Authenticator:
         _remember(self._known, digest, (until, principal), _REMEMBERED_KEYS_MAX)
         return principal
 
-    def forget(self, key_ids: Collection[UUID]) -> None:
+    def evict(self, key_ids: Collection[UUID]) -> None:
         """Evict these keys, so that the next use queries Postgres again."""
         if key_ids:
             for digest, (_, principal) in list(self._known.items()):
@@ -133,7 +133,7 @@ class Authenticator:
             why = "was rotated, and its overlap has ended; use the new one" if row.is_replaced else "has expired"
             raise KeyExpired(f"this API key {why}; issue a new one if you have none")
         if self._usage is not None:
-            self._usage.note(row.id)
+            self._usage.record_use(row.id)
         scopes, capabilities = split(row.scopes)
         return Principal(
             row.organization_id,

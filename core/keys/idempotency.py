@@ -101,7 +101,7 @@ def finish(
 
     That happens when the other one committed between the snapshot and the lock of our `begin`.
     """
-    kept = repository.keep_answer(
+    stored = repository.store_answer(
         session,
         project_id=principal.project_id,
         organization_id=principal.organization_id,
@@ -112,7 +112,7 @@ def finish(
         body=answer.body,
         lives=lives,
     )
-    if not kept:
+    if not stored:
         raise _in_progress()
 
 

@@ -93,7 +93,7 @@ _BEGIN_ANSWER = text(
     " FROM (VALUES (1)) AS one LEFT JOIN idempotency_keys AS answer"
     " ON answer.project_id = :project_id AND answer.key = :key AND answer.expires_at > now()"
 )
-_KEEP_ANSWER = text(
+_STORE_ANSWER = text(
     "INSERT INTO idempotency_keys AS kept"
     " (project_id, key, organization_id, request_digest, status, location, body, expires_at)"
     " VALUES (:project_id, :key, :organization_id, :request_digest, :status, :location, :body,"
@@ -292,7 +292,7 @@ def begin_answer(session: Session, project_id: UUID, key: str) -> AnswerRow:
     return AnswerRow(*row)
 
 
-def keep_answer(
+def store_answer(
     session: Session,
     *,
     project_id: UUID,
@@ -305,8 +305,8 @@ def keep_answer(
     lives: timedelta,
 ) -> bool:
     """Store the first answer of an idempotency key; False when another transaction has just stored one."""
-    kept = session.execute(
-        _KEEP_ANSWER,
+    stored = session.execute(
+        _STORE_ANSWER,
         {
             "project_id": project_id,
             "organization_id": organization_id,
@@ -318,4 +318,4 @@ def keep_answer(
             "lives": lives,
         },
     ).scalar_one_or_none()
-    return bool(kept)
+    return bool(stored)

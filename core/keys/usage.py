@@ -12,7 +12,7 @@ from core.keys import repository
 from core.kit.db import Database
 from core.kit.logging import get_logger
 
-_NOTED_MAX = 10_000
+_RECORDED_MAX = 10_000
 _log = get_logger(__name__)
 
 
@@ -28,7 +28,7 @@ class KeyUsage:
         self._every_seconds = every_seconds
         self._gather_seconds = gather_seconds
         self._lock = threading.Lock()
-        self._noted: dict[UUID, float] = {}
+        self._recorded: dict[UUID, float] = {}
         self._pending: set[UUID] = set()
         self._wake = threading.Event()
         self._closing = threading.Event()
@@ -45,15 +45,15 @@ class KeyUsage:
         if self._thread.is_alive():
             self._thread.join()
 
-    def note(self, key_id: UUID) -> None:
+    def record_use(self, key_id: UUID) -> None:
         """Note that a key was used. Costs a dictionary lookup."""
         now = monotonic()
         with self._lock:
-            if now - self._noted.get(key_id, float("-inf")) < self._every_seconds:
+            if now - self._recorded.get(key_id, float("-inf")) < self._every_seconds:
                 return
-            if len(self._noted) >= _NOTED_MAX:
-                self._noted.clear()
-            self._noted[key_id] = now
+            if len(self._recorded) >= _RECORDED_MAX:
+                self._recorded.clear()
+            self._recorded[key_id] = now
             self._pending.add(key_id)
         self._wake.set()
 

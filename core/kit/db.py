@@ -28,10 +28,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.kit.data_classes import DataClass
 from core.kit.errors import Unavailable
+from core.kit.fair_semaphore import FairSemaphore
 from core.kit.logging import get_logger
 from core.kit.metrics import DATABASE_CONNECTIONS_BUSY, DATABASE_CONNECTIONS_MAX, DATABASE_WAIT
 from core.kit.settings import Settings
-from core.kit.turns import Turns
 
 APP_ROLE = "waybill_app"
 SYSTEM_ROLE = "waybill_system"
@@ -125,7 +125,7 @@ class Database:
         size = pool_size or settings.database_pool_size
         # SQLAlchemy's pool is not fair: under load, a thread could wait for seconds while others came and
         # went. So threads queue here, and enter the pool only when it is their turn.
-        self._turns = Turns(size, settings.database_connect_timeout_seconds, waited=_observe_wait)
+        self._slots = FairSemaphore(size, settings.database_connect_timeout_seconds, waited=_observe_wait)
         self._size = size
         DATABASE_CONNECTIONS_MAX.inc(size)
         self._background: ThreadPoolExecutor | None = None
@@ -164,7 +164,7 @@ class Database:
     @contextmanager
     def _transaction(self, role: str, organization: str) -> Iterator[Session]:
         with (
-            self._turn(),
+            self._slot(),
             Session(self.engine, autoflush=False, expire_on_commit=False) as session,
             session.begin(),
         ):
@@ -172,8 +172,8 @@ class Database:
             yield session
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        with self._turns.turn():
+    def _slot(self) -> Iterator[None]:
+        with self._slots.slot():
             DATABASE_CONNECTIONS_BUSY.inc()
             try:
                 yield
@@ -193,7 +193,7 @@ class Database:
 
         A step that Postgres refuses ends the transaction: nothing is stored, and its error is raised.
         """
-        with self._turn():
+        with self._slot():
             return self._run_together(role, organization, steps)
 
     def _run_together(self, role: str, organization: str, steps: Sequence[Step]) -> list[Result[Any]]:
@@ -206,7 +206,7 @@ class Database:
 
         Commits at the end, rolls back on any exception.
         """
-        with self._turn(), self._driver_connection() as connection:
+        with self._slot(), self._driver_connection() as connection:
             transaction = HotTransaction(connection, self._assumed(SYSTEM_ROLE, ""))
             yield transaction
             transaction.commit()

@@ -37,7 +37,7 @@ class Memory(Generic[Key, Value]):
         self._entries_max = entries_max
         self._entries: dict[Key, Remembered[Value]] = {}
         self._renewing: set[Key] = set()
-        self._forgotten = 0
+        self._evictions = 0
         self._lock = Lock()
 
     def get(self, executor: Executor, key: Key, read: Callable[[Executor], Value]) -> Remembered[Value]:
@@ -50,10 +50,10 @@ class Memory(Generic[Key, Value]):
             self._renew(executor, key, read)
         return known
 
-    def forget(self) -> None:
+    def evict(self) -> None:
         """Discard all answers, including those of queries still running."""
         with self._lock:
-            self._forgotten += 1
+            self._evictions += 1
             self._entries.clear()
 
     def _renew(self, executor: SingleStatement, key: Key, read: Callable[[Executor], Value]) -> None:
@@ -71,10 +71,10 @@ class Memory(Generic[Key, Value]):
         executor.in_background(renew)
 
     def _read(self, executor: Executor, key: Key, read: Callable[[Executor], Value]) -> Remembered[Value]:
-        forgotten, asked_at = self._forgotten, monotonic()
+        evictions, asked_at = self._evictions, monotonic()
         answer = Remembered(read(executor), asked_at)
         with self._lock:
-            if forgotten == self._forgotten:
+            if evictions == self._evictions:
                 if len(self._entries) >= self._entries_max:
                     self._entries.clear()
                 self._entries[key] = answer

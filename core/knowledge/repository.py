@@ -96,7 +96,7 @@ UPDATE knowledge_bases SET chunk_count = chunk_count + CAST(:sign AS int) * sums
 FROM (SELECT count(*) AS chunks, coalesce(sum(length), 0) AS tokens FROM chunks WHERE document_id = :document) AS sums
 WHERE knowledge_bases.id = :base
 """)
-_FORGET_TERMS = text("DELETE FROM knowledge_terms WHERE knowledge_base_id = :base AND chunks <= 0")
+_DELETE_TERMS = text("DELETE FROM knowledge_terms WHERE knowledge_base_id = :base AND chunks <= 0")
 _REFRESH_STATISTICS = text("SELECT knowledge_refresh_statistics()")
 _DELETE_CHUNKS = text("DELETE FROM chunks WHERE document_id = :document")
 _INSERT_CHUNK = text("""
@@ -223,7 +223,7 @@ def remove_chunks(session: Session, principal: Principal, base_id: UUID, documen
     session.execute(_COUNT_TERMS, parameters)
     session.execute(_COUNT_CHUNKS, parameters)
     session.execute(_DELETE_CHUNKS, parameters)
-    session.execute(_FORGET_TERMS, parameters)
+    session.execute(_DELETE_TERMS, parameters)
 
 
 def insert_chunks(

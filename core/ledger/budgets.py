@@ -38,8 +38,8 @@ class BudgetService:
         _check_name(new.name)
         new = replace(new, limit_usd=_checked_limit(new.limit_usd), thresholds=_checked_thresholds(new.thresholds))
         if (new.scope == "organization") != (new.scope_id is None):
-            told = "leave it out: the budget is for the whole organization"
-            raise _wrong("scope_id", "scope_mismatch", told if new.scope_id else f"say which {new.scope} it is for")
+            message = "leave it out: the budget is for the whole organization"
+            raise _wrong("scope_id", "scope_mismatch", message if new.scope_id else f"say which {new.scope} it is for")
         budget_id = new_id()
         try:
             with session.begin_nested():
@@ -130,8 +130,8 @@ def _fact(value: Any) -> Any:
 
 def _check_name(name: str) -> None:
     if not name.strip() or len(name) > NAME_MAX_CHARACTERS or not name.isprintable():
-        told = f"1 to {NAME_MAX_CHARACTERS} printable characters, not only blanks"
-        raise _wrong("name", "name_invalid", told)
+        message = f"1 to {NAME_MAX_CHARACTERS} printable characters, not only blanks"
+        raise _wrong("name", "name_invalid", message)
 
 
 def _checked_limit(limit_usd: Decimal) -> Decimal:
@@ -143,8 +143,8 @@ def _checked_limit(limit_usd: Decimal) -> Decimal:
 def _checked_thresholds(thresholds: Iterable[int]) -> tuple[int, ...]:
     found = tuple(sorted(set(thresholds)))
     if len(found) > THRESHOLDS_MAX or any(not 1 <= each <= THRESHOLD_MAX_PERCENT for each in found):
-        told = f"at most {THRESHOLDS_MAX} whole percentages from 1 to {THRESHOLD_MAX_PERCENT}"
-        raise _wrong("thresholds", "thresholds_invalid", told)
+        message = f"at most {THRESHOLDS_MAX} whole percentages from 1 to {THRESHOLD_MAX_PERCENT}"
+        raise _wrong("thresholds", "thresholds_invalid", message)
     return found
 
 

@@ -62,9 +62,9 @@ class BudgetRoom:
         if row is not None:
             raise exhausted({**row._asdict(), "budget_id": str(row.budget_id)})
 
-    def forget(self) -> None:
+    def evict(self) -> None:
         """Clear the cache."""
-        self._budgeted.forget()
+        self._budgeted.evict()
 
 
 def is_bounded(session: Executor, principal: Principal, job_id: UUID, root_id: UUID | None) -> bool:

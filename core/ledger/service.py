@@ -22,10 +22,10 @@ from core.kit.logging import get_logger
 from core.kit.money import ZERO, format_cost, format_money, to_money
 from core.ledger import repository
 from core.ledger.errors import refusal_of
-from core.ledger.notes import CallNotes
-from core.ledger.prices.book import PriceBook
+from core.ledger.prices.cache import PriceCache
 from core.ledger.prices.records import Priced
 from core.ledger.records import CallIdentity, Entry, Settlement, Unit
+from core.ledger.usage_checkpoints import UsageCheckpoints
 
 _log = get_logger(__name__)
 _SWEPT_AT_ONCE = 500
@@ -68,7 +68,11 @@ def settle_call(executor: Executor, call: CallIdentity, settlement: Settlement, 
 
 
 def sweep(
-    database: Database, grace_seconds: float, *, notes: CallNotes | None = None, prices: PriceBook | None = None
+    database: Database,
+    grace_seconds: float,
+    *,
+    checkpoints: UsageCheckpoints | None = None,
+    prices: PriceCache | None = None,
 ) -> int:
     """Settle calls that no attempt will settle, and release what their jobs then hold; returns how many.
 
@@ -77,8 +81,8 @@ def sweep(
     open before its attempt is checked: a fenced worker still settles its own calls, with what the provider reported.
     """
     settled = 0
-    if notes is not None and prices is not None:
-        settled += _settle_noted(database, grace_seconds, notes, prices)
+    if checkpoints is not None and prices is not None:
+        settled += _settle_checkpointed(database, grace_seconds, checkpoints, prices)
     settled += repository.sweep(database.single_system(), grace_seconds, _SWEPT_AT_ONCE)
     if settled:
         _log.info("lost_calls_settled", count=settled)
@@ -86,15 +90,17 @@ def sweep(
     return settled
 
 
-def _settle_noted(database: Database, grace_seconds: float, notes: CallNotes, prices: PriceBook) -> int:
+def _settle_checkpointed(
+    database: Database, grace_seconds: float, checkpoints: UsageCheckpoints, prices: PriceCache
+) -> int:
     single = database.single_system()
     lost = {each.call: each for each in repository.lost_calls(single, grace_seconds, _SWEPT_AT_ONCE)}
     settled = []
-    noted = notes.read(list(lost))
+    counted = checkpoints.read(list(lost))
     for call, each in lost.items():
-        quantities = {unit: amount for unit, amount in noted.get(call, {}).items() if amount}
+        quantities = {unit: amount for unit, amount in counted.get(call, {}).items() if amount}
         priced = prices.price(single, each.organization_id, each.provider, each.model, quantities)
-        if call not in noted:
+        if call not in counted:
             # The bound is the most it may have cost, unless its model has no price: then 0 would look like a free call.
             if priced.is_known or each.bound_usd:
                 continue
@@ -112,7 +118,7 @@ def _settle_noted(database: Database, grace_seconds: float, notes: CallNotes, pr
         usage = ModelUsage(each.model, {unit.value: amount for unit, amount in quantities.items()}, estimated=True)
         settle_call(single, call, settlement, usage_line(call, usage, priced))
         settled.append(call)
-    notes.update({}, settled)
+    checkpoints.update({}, settled)
     return len(settled)
 
 
@@ -162,8 +168,8 @@ def correct_for(session: Session, principal: Principal, call: CallIdentity, amou
         (line.amount_usd for line in lines if (line.attempt, line.call) == (call.attempt, call.number)), ZERO
     )
     if cost_usd < 0:
-        told = f"the call would cost {format_money(cost_usd)}; take away at most what it cost"
-        raise Unprocessable(told, errors=[{"path": "body.amount_usd", "code": "below_zero", "message": told}])
+        message = f"the call would cost {format_money(cost_usd)}; take away at most what it cost"
+        raise Unprocessable(message, errors=[{"path": "body.amount_usd", "code": "below_zero", "message": message}])
     record(
         session,
         principal.organization_id,

@@ -129,13 +129,13 @@ class LocalBuckets:
 
     def __init__(self) -> None:
         self._full_at: dict[str, float] = {}
-        self._told_at: dict[str, float] = {}
+        self._reported_at: dict[str, float] = {}
 
-    def has_ample(self, buckets: tuple[Bucket, ...], requests: int, told_within_us: float) -> bool:
+    def has_ample(self, buckets: tuple[Bucket, ...], requests: int, reported_within_us: float) -> bool:
         """Whether Redis reported each of `buckets` within that time, and each has room for that many more requests."""
         now_us = monotonic() * 1e6
         for bucket in buckets:
-            if now_us - self._told_at.get(bucket.key, 0.0) > told_within_us:
+            if now_us - self._reported_at.get(bucket.key, 0.0) > reported_within_us:
                 return False
             if self._full_at[bucket.key] - now_us + requests * bucket.interval_us > MINUTE_US:
                 return False
@@ -145,13 +145,13 @@ class LocalBuckets:
         """Store the levels that Redis reported; requests charged here that Redis does not know of yet stay charged."""
         now_us = monotonic() * 1e6
         if len(self._full_at) > _KNOWN_MAX:
-            self._forget(now_us)
+            self._evict(now_us)
         for bucket, level in zip(verdict.buckets, verdict.levels_us, strict=True):
             self._full_at[bucket.key] = max(self._full_at.get(bucket.key, 0.0), now_us + level)
-            self._told_at[bucket.key] = now_us
+            self._reported_at[bucket.key] = now_us
 
-    def _forget(self, now_us: float) -> None:
-        self._told_at.clear()
+    def _evict(self, now_us: float) -> None:
+        self._reported_at.clear()
         self._full_at = {key: full_at for key, full_at in self._full_at.items() if full_at > now_us}
         if len(self._full_at) > _KNOWN_MAX:
             self._full_at.clear()

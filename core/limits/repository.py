@@ -13,7 +13,7 @@ from core.kit.db import Executor, Step
 from core.limits.records import LimitKind, LimitRecord, ScopeId
 
 # How long a period's use is kept after its start: a month's quota, and a year of history.
-KEEP_USAGE_DAYS = 400
+USAGE_RETENTION_DAYS = 400
 
 _ADMIT = text("SELECT limits_admit(:organization, :project, :key)")
 _IN_SCOPE = text("""
@@ -64,7 +64,7 @@ _OPEN = text("SELECT limits_open(:organization, :scope_id, :kind)")
 _REMOVE = text(
     "DELETE FROM limits WHERE organization_id = :organization AND scope_id = :scope_id AND kind = :kind RETURNING value"
 )
-_FORGET = text("""
+_DELETE_USAGE = text("""
 DELETE FROM quota_usage WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM quota_usage
   WHERE period_start > '-infinity' AND period_start < now() - make_interval(days => CAST(:days AS int)) LIMIT 1000))
@@ -128,9 +128,9 @@ def remove_limit(session: Session, organization_id: UUID, scope_id: UUID, kind: 
     return removed
 
 
-def forget_usage(session: Session) -> int:
+def delete_usage(session: Session) -> int:
     """Delete the use of periods long past, a small batch at a time, across organizations; returns how many."""
-    return session.execute(_FORGET, {"days": KEEP_USAGE_DAYS}).rowcount  # type: ignore[attr-defined, no-any-return]
+    return session.execute(_DELETE_USAGE, {"days": USAGE_RETENTION_DAYS}).rowcount  # type: ignore[attr-defined, no-any-return]
 
 
 def _to_record(row: Row[Any]) -> LimitRecord:

@@ -14,7 +14,7 @@ from core.kit.errors import NotFound, Unprocessable
 from core.kit.ids import encode
 from core.kit.money import to_money
 from core.limits import repository
-from core.limits.book import LimitBook
+from core.limits.cache import LimitCache
 from core.limits.errors import PREFIXES, LimitNotFound, format_value
 from core.limits.records import LimitKind, LimitRecord, ScopeId
 
@@ -27,8 +27,8 @@ _RATES = frozenset({LimitKind.REQUESTS_PER_MINUTE, LimitKind.TOKENS_PER_MINUTE})
 class LimitService:
     """Reads, sets and removes limits of the caller's organization; each change leaves an audit record."""
 
-    def __init__(self, book: LimitBook) -> None:
-        self._book = book
+    def __init__(self, cache: LimitCache) -> None:
+        self._cache = cache
 
     def effective(self, session: Executor, principal: Principal) -> list[LimitRecord]:
         """The caller's limits, its default rate included, with their use; the organization's first."""
@@ -36,7 +36,7 @@ class LimitService:
         if principal.key_id is not None:
             scope_ids.add(principal.key_id)
         found = repository.of_scopes(session, principal.organization_id, scope_ids)
-        default = self._book.default(principal)
+        default = self._cache.default(principal)
         if default is None or default.scope_id is None:
             return found
         if any(each.scope_id == default.scope_id and each.kind is LimitKind.REQUESTS_PER_MINUTE for each in found):
@@ -59,11 +59,11 @@ class LimitService:
         or above the operator's maximum, and `NotFound` for a scope that is not a project or key of the organization.
         """
         exact = checked_value(kind, value)
-        ceiling = self._book.ceiling(whose.scope, kind)
+        ceiling = self._cache.ceiling(whose.scope, kind)
         if ceiling is not None and exact > ceiling:
-            told = f"at most {ceiling}, which this installation's operator allows a {whose.scope}"
-            problem = {"path": "body.value", "code": "limit_above_ceiling", "message": told}
-            raise Unprocessable(f"body.value: a limit of {kind} is {told}", errors=[problem])
+            message = f"at most {ceiling}, which this installation's operator allows a {whose.scope}"
+            problem = {"path": "body.value", "code": "limit_above_ceiling", "message": message}
+            raise Unprocessable(f"body.value: a limit of {kind} is {message}", errors=[problem])
         self._require_scope(session, principal, whose)
         repository.set_limit(session, principal.organization_id, whose, kind, exact)
         facts = {"kind": kind.value, "value": str(format_value(kind, exact))}
@@ -96,12 +96,16 @@ class LimitService:
 def checked_value(kind: LimitKind, value: int | str) -> Decimal:
     """`value` as it is stored. Raises `Unprocessable` stating what it must be."""
     if kind.is_money:
-        least, most, told = Decimal(0), MONEY_MAX, f"US dollars from 0 to {MONEY_MAX}, as text with at most 9 decimals"
+        least, most, message = (
+            Decimal(0),
+            MONEY_MAX,
+            f"US dollars from 0 to {MONEY_MAX}, as text with at most 9 decimals",
+        )
     else:
         least, most = (Decimal(1), Decimal(RATE_MAX)) if kind in _RATES else (Decimal(0), Decimal(COUNT_MAX))
         if kind is LimitKind.TOKENS_PER_MINUTE:
             most = Decimal(COUNT_MAX)
-        told = f"a whole number from {least} to {most}"
+        message = f"a whole number from {least} to {most}"
     try:
         exact = Decimal(value)
         has_more_digits = exact.is_finite() and exact != to_money(exact)
@@ -109,8 +113,8 @@ def checked_value(kind: LimitKind, value: int | str) -> Decimal:
         exact, has_more_digits = Decimal("NaN"), True
     is_written_well = isinstance(value, str) == kind.is_money
     if not is_written_well or has_more_digits or not exact.is_finite() or not least <= exact <= most:
-        problem = {"path": "body.value", "code": "limit_value_invalid", "message": told}
-        raise Unprocessable(f"body.value: a limit of {kind} is {told}", errors=[problem])
+        problem = {"path": "body.value", "code": "limit_value_invalid", "message": message}
+        raise Unprocessable(f"body.value: a limit of {kind} is {message}", errors=[problem])
     return exact
 
 

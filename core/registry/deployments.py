@@ -107,7 +107,7 @@ class _File(BaseModel):
     deployment: list[_Entry] = Field(default_factory=list)
 
 
-class DeploymentBook:
+class DeploymentCatalogue:
     """The deployments of an installation, from its settings and its file. Read once; immutable."""
 
     def __init__(self, deployments: Mapping[str, Deployment]) -> None:
@@ -136,7 +136,7 @@ class DeploymentBook:
         return found
 
 
-def read_deployments(settings: Settings) -> DeploymentBook:
+def read_deployments(settings: Settings) -> DeploymentCatalogue:
     """The embedded models, the ``default`` of the ``WAYBILL_MODEL_…`` settings, and the operator's file.
 
     Raises `Unavailable` with code ``deployments_invalid`` for a file that cannot be read or is invalid; the
@@ -154,7 +154,7 @@ def read_deployments(settings: Settings) -> DeploymentBook:
         )
     path = settings.deployments_file
     if path is None:
-        return DeploymentBook(known)
+        return DeploymentCatalogue(known)
     file = OperatorFile(path, "WAYBILL_DEPLOYMENTS_FILE", code="deployments_invalid")
     for entry in file.read(_File).deployment:
         if entry.name in known:
@@ -177,4 +177,4 @@ def read_deployments(settings: Settings) -> DeploymentBook:
             _credential=entry.credential,
             _secrets_dir=settings.secrets_dir,
         )
-    return DeploymentBook(known)
+    return DeploymentCatalogue(known)

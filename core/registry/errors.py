@@ -39,7 +39,7 @@ class ModelNameTaken(Conflict):
     default_code = "model_name_taken"
 
 
-class BelongsToEverybody(PermissionDenied):
+class SharedReadOnly(PermissionDenied):
     """Shared rows can only be changed by the operator."""
 
     default_code = "belongs_to_everybody"

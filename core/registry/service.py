@@ -12,9 +12,9 @@ from core.audit.record import record
 from core.kit.db import Executor
 from core.kit.ids import MODEL, encode
 from core.registry import repository
-from core.registry.deployments import DeploymentBook
+from core.registry.deployments import DeploymentCatalogue
 from core.registry.digests import digest_of_facts
-from core.registry.errors import BelongsToEverybody, ModelNameTaken, ModelNotFound, VersionNotFound
+from core.registry.errors import ModelNameTaken, ModelNotFound, SharedReadOnly, VersionNotFound
 from core.registry.prompts import repository as prompts
 from core.registry.records import PRICE_PROVIDERS, Cause, Model, NewVersion, Owner, Stage, Version
 from core.registry.stages import repository as stages
@@ -24,11 +24,11 @@ from core.registry.validation import require_name, require_valid
 class ModelRegistry:
     """Creates and reads models and versions. `deployments` are those that a version may name."""
 
-    def __init__(self, deployments: DeploymentBook) -> None:
+    def __init__(self, deployments: DeploymentCatalogue) -> None:
         self._deployments = deployments
 
     @property
-    def deployments(self) -> DeploymentBook:
+    def deployments(self) -> DeploymentCatalogue:
         """The deployments that a version may name."""
         return self._deployments
 
@@ -63,7 +63,7 @@ class ModelRegistry:
     def add_version(self, session: Session, owner: Owner, model_id: UUID, new: NewVersion) -> Version:
         """A new candidate. It can never be changed.
 
-        Raises `ModelNotFound`, `BelongsToEverybody`, and `Unprocessable` that lists every fault.
+        Raises `ModelNotFound`, `SharedReadOnly`, and `Unprocessable` that lists every fault.
         """
         model = get_own_model(session, owner, model_id)
         names = repository.known_names(session, owner.organization_id, new.fallbacks)
@@ -100,10 +100,10 @@ def get_model(session: Executor, organization_id: UUID | None, model_id: UUID) -
 
 
 def get_own_model(session: Executor, owner: Owner, model_id: UUID) -> Model:
-    """A model that `owner` may change. Raises `ModelNotFound` and `BelongsToEverybody`."""
+    """A model that `owner` may change. Raises `ModelNotFound` and `SharedReadOnly`."""
     found = get_model(session, owner.organization_id, model_id)
     if found.organization_id != owner.organization_id:
-        raise BelongsToEverybody(
+        raise SharedReadOnly(
             f"{found.name} is a shared model that only the operator can change; create your own of this name, or"
             " set an alias"
         )

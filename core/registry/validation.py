@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 
 from core.kit.errors import Unprocessable
 from core.registry import parameters
-from core.registry.deployments import Deployment, DeploymentBook
+from core.registry.deployments import Deployment, DeploymentCatalogue
 from core.registry.records import ABILITIES, NewVersion
 
 TOKENS_MAX = 100_000_000
@@ -25,7 +25,7 @@ def require_valid(
     new: NewVersion,
     *,
     name: str,
-    deployments: DeploymentBook,
+    deployments: DeploymentCatalogue,
     known_names: Collection[str],
     known_prompts: Collection[tuple[str, str]],
 ) -> None:
@@ -44,7 +44,7 @@ def require_valid(
         raise _refused([(f"body.{path}", message) for path, message in found])
 
 
-def _place(new: NewVersion, deployments: DeploymentBook) -> Iterator[tuple[str, str]]:
+def _place(new: NewVersion, deployments: DeploymentCatalogue) -> Iterator[tuple[str, str]]:
     deployment = deployments.find(new.deployment)
     if deployment is None:
         yield "deployment", f"there is no deployment of that name; there are: {', '.join(deployments.names)}"

@@ -15,7 +15,7 @@ from core.rollups import sources, writing
 from core.rollups.records import ALL_PROJECTS, CallGroup, CallSums, EndedJob, Grain, JobSums, SettledCall
 from core.rollups.sketch import SECONDS, USD
 
-KEPT_DAYS = 90
+RETENTION_DAYS = 90
 JOBS_AT_ONCE = 1000
 # The outcomes that quotes are based on: a cancelled or refused job says little about the cost of the next one.
 _QUOTED = frozenset({JobState.SUCCEEDED, JobState.FAILED})
@@ -31,11 +31,11 @@ def collect_once(database: Database, *, most: int = JOBS_AT_ONCE) -> int:
         if after is None:
             return 0
         ended = endings.ended_after(session, after, most)
-        jobs = sources.read_jobs(session, [each.job_id for each in ended], KEPT_DAYS)
+        jobs = sources.read_jobs(session, [each.job_id for each in ended], RETENTION_DAYS)
         late = [job for job in jobs if job.open_calls]
         sources.put_off(session, late)
         closed = [job.id for job in jobs if not job.open_calls] + sources.take_closed(session, most)
-        calls = sources.read_calls(session, closed, KEPT_DAYS)
+        calls = sources.read_calls(session, closed, RETENTION_DAYS)
         corrections = sources.take_corrections(session, most)
         writing.add_jobs(session, sum_jobs(jobs))
         writing.add_calls(session, sum_calls([*calls, *corrections]))
@@ -50,10 +50,10 @@ def count_backlog(database: Database) -> None:
         writing.count_backlog(session)
 
 
-def keep_partitions(database: Database) -> int:
-    """Create the partitions of the next months and drop those past `KEPT_DAYS`; returns how many."""
+def maintain_partitions(database: Database) -> int:
+    """Create the partitions of the next months and drop those past `RETENTION_DAYS`; returns how many."""
     with database.system() as session:
-        return writing.keep_partitions(session, KEPT_DAYS)
+        return writing.maintain_partitions(session, RETENTION_DAYS)
 
 
 def floor_to(grain: Grain, moment: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""Roll-ups as stored. Partitioned by month on the bucket, and kept for 90 days (`core.rollups.collect.KEPT_DAYS`)."""
+"""Roll-ups as stored. Partitioned by month on the bucket; kept for 90 days (`core.rollups.collect.RETENTION_DAYS`)."""
 
 from datetime import datetime
 from decimal import Decimal

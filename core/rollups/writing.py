@@ -134,7 +134,7 @@ def count_backlog(session: Session) -> None:
     session.execute(_CLEAR_BACKLOG)
 
 
-def keep_partitions(session: Session, days: int) -> int:
+def maintain_partitions(session: Session, days: int) -> int:
     """Create the partitions that will be needed, and drop those past `days`."""
     return int(session.execute(_PARTITIONS, {"days": days}).scalar_one())
 

@@ -121,14 +121,14 @@ _DROP_PENDING = text(f"""
 UPDATE webhook_deliveries SET state = 'failed', is_held = false, finished_at = {_NOW}, last_error = 'endpoint_disabled'
 WHERE endpoint_id = :id AND lane = :id AND {PENDING}
 """)
-_TELL_DISABLED = text("""
+_NOTIFY_DISABLED = text("""
 SELECT webhook_tell(organization_id, project_id, 'webhook.disabled', jsonb_build_object(
   'endpoint_id', typeid('whe', id), 'project_id', typeid('prj', project_id), 'url', url,
   'reason', disabled_reason, 'failing_since', webhook_time(failing_since)), id)
 FROM webhook_endpoints WHERE id = :id
 """)
 _ANNOUNCE_KEYS = text("SELECT webhook_announce_keys(CAST(:ahead AS interval))")
-_FORGET_NOTICES = text("DELETE FROM webhook_notices WHERE announced_at < now() - interval '400 days'")
+_DELETE_NOTICES = text("DELETE FROM webhook_notices WHERE announced_at < now() - interval '400 days'")
 
 
 def claim(
@@ -180,13 +180,13 @@ def disable(
     if found is None:
         return None
     session.execute(_DROP_PENDING, named)
-    session.execute(_TELL_DISABLED, {"id": endpoint_id})
+    session.execute(_NOTIFY_DISABLED, {"id": endpoint_id})
     return found.organization_id, found.project_id
 
 
 def announce_keys(session: Session, ahead: timedelta) -> int:
     """Announce the keys that expire within `ahead`, once each; returns how many."""
-    session.execute(_FORGET_NOTICES)
+    session.execute(_DELETE_NOTICES)
     return int(session.execute(_ANNOUNCE_KEYS, {"ahead": ahead}).scalar_one())
 
 

@@ -163,12 +163,12 @@ class Sender:
             ) as response,
         ):
             if response.status in _SUCCESSES:
-                self._read_away(response)
+                self._drain(response)
             found = [value for name, value in response.headers if name.lower() == _RETRY_AFTER]
             return response.status, found[0].decode("latin-1") if found else None
 
     @staticmethod
-    def _read_away(response: httpcore.Response) -> None:
+    def _drain(response: httpcore.Response) -> None:
         read = 0
         for chunk in response.iter_stream():
             read += len(chunk)

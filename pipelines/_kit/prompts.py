@@ -41,8 +41,8 @@ class ChoosesPrompts(Protocol):
 def choose_prompt(models: ChoosesPrompts, model: ResolvedModel, package: str, name: str) -> Prompt:
     """The prompt that `model` reads for this job: the registry's replacement for the file, or the file.
 
-    Raises `core.registry.prompts.book.PromptUnknown` when the model's version or an experiment's arm names a version of
-    the prompt that does not exist.
+    Raises `core.registry.prompts.cache.PromptUnknown` when the model's version or an experiment's arm names a version
+    of the prompt that does not exist.
     """
     chosen = models.prompt(registered_name(package, name), model)
     return load_prompt(package, name) if chosen is None else Prompt(chosen.text, chosen.digest)

@@ -23,7 +23,7 @@ from pipelines._kit.resources import get_gateway
 from pipelines._kit.tools.box import ToolBox
 from pipelines._kit.tools.client import OfferedTool
 from pipelines._kit.tools.exchange import Exchange
-from pipelines._kit.tools.opening import Tools, get_tools
+from pipelines._kit.tools.factory import Tools, get_tools
 from pipelines._kit.tools.policies import Effect, ToolPolicy
 from pipelines.agent import conversation
 from pipelines.agent.belt import Belt, specs
@@ -140,8 +140,8 @@ class Agent:
         return {"entries": [*state["entries"], conversation.user(answer.value["message"])], "stopped": None}
 
     def _policies(self, ctx: JobContext, asked: Mapping[str, Any]) -> list[ToolPolicy]:
-        wanted, book = asked["operations"], self._tools.book
-        found = [policy for policy in book if book.find(policy.operation, ctx.project_id) is not None]
+        wanted, policies = asked["operations"], self._tools.policies
+        found = [policy for policy in policies if policies.find(policy.operation, ctx.project_id) is not None]
         chosen = [policy for policy in found if wanted is None or policy.operation in wanted]
         missing = set(wanted or ()) - {policy.operation for policy in chosen}
         if missing:
@@ -163,7 +163,7 @@ class Agent:
                 tracker.vouch(conversation.own_words([entry]))
         return ToolBox(
             ctx,
-            self._tools.book,
+            self._tools.policies,
             self._tools.client,
             "act",
             state["calls"],

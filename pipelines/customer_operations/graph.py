@@ -28,7 +28,7 @@ from pipelines._kit.prompts import choose_prompt
 from pipelines._kit.resources import get_gateway
 from pipelines._kit.tools.approvals import ASK_AGAIN, Approval
 from pipelines._kit.tools.box import ToolBox
-from pipelines._kit.tools.opening import Tools, get_tools
+from pipelines._kit.tools.factory import Tools, get_tools
 from pipelines.customer_operations import lookup
 from pipelines.customer_operations.answers import READERS
 from pipelines.customer_operations.approval import ask_person
@@ -355,7 +355,7 @@ class Resolve:
             {"customer_id": customer["customer_id"], "body": state["reply"]["text"]},
             call="reply",
             computed=("customer_id",),
-            told=("body",),
+            customer_texts=("body",),
         )
         concluded = dict(state["outcome"])
         if outcome.status != "done":
@@ -363,8 +363,8 @@ class Resolve:
         return {"sent": outcome.status == "done", "outcome": concluded}
 
     def _box(self, ctx: JobContext, step: str, state: ResolveState) -> ToolBox:
-        policy, book = self._models.for_job(ctx).policy, self._tools.book
-        other = book.find("issue_refund", ctx.project_id)
+        policy, policies = self._models.for_job(ctx).policy, self._tools.policies
+        other = policies.find("issue_refund", ctx.project_id)
         if other is not None and other.currency != self._policy.currency:
             raise Unavailable(
                 f"{other.tool} moves {other.currency}, and policy.toml says {self._policy.currency}",
@@ -372,7 +372,7 @@ class Resolve:
             )
         return ToolBox(
             ctx,
-            book,
+            policies,
             self._tools.client,
             step,
             [*(call for wish in state.get("settled", ()) for call in wish["calls"]), *state.get("calls", ())],

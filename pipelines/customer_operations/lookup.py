@@ -30,9 +30,9 @@ def public(box: ToolBox, reference: str | None) -> dict[str, Any]:
     found = box.call("track_parcel", {"tracking": reference}, call="tracking")
     if found.status != "done":
         return {"order": None, "order_problem": None}
-    told = found.result
+    answer = found.result
     shown = {"tracking": "tracking", "status": "status", "promised": "promised_on", "town": "last_scan_town"}
-    return {"order": {ours: told.get(theirs) or "-" for ours, theirs in shown.items()}, "order_problem": None}
+    return {"order": {ours: answer.get(theirs) or "-" for ours, theirs in shown.items()}, "order_problem": None}
 
 
 def order_of(box: ToolBox, policy: Policy, case: Case, reference: str | None) -> dict[str, Any]:
@@ -56,9 +56,9 @@ def _only_candidate(box: ToolBox, policy: Policy, case: Case) -> str | None:
     if found.status != "done":
         return None
     fitting = []
-    for told in found.result.get("orders", []):
+    for answer in found.result.get("orders", []):
         # The list may omit facts; the order itself is read again before anything is decided.
-        order = replace(Order.read(told), unknown=frozenset())
+        order = replace(Order.read(answer), unknown=frozenset())
         if (order.today - order.placed_on).days > _RECENT_DAYS:
             continue
         considered = Case(case.intent, case.customer_id, case.is_verified, order, case.address)

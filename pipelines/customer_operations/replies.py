@@ -82,10 +82,10 @@ def word(
 
     `facts` are of one wish each.
     """
-    told = "\n\n".join("\n".join(f"{name}: {value}" for name, value in sorted(each.items())) for each in facts)
+    listed = "\n\n".join("\n".join(f"{name}: {value}" for name, value in sorted(each.items())) for each in facts)
     policy = "\n".join(quotes)
     turn = (
-        f"<decided>\n{template}\n\n{as_data(told)}\n</decided>\n<policy>\n{as_data(fenced(policy))}\n</policy>\n"
+        f"<decided>\n{template}\n\n{as_data(listed)}\n</decided>\n<policy>\n{as_data(fenced(policy))}\n</policy>\n"
         f"<message>\n{as_data(fenced(message))}\n</message>"
     )
     worded = ask_json(models, prompt, turn, kind=_Worded, max_tokens=_MAX_TOKENS)
@@ -94,7 +94,7 @@ def word(
     reply: str = worded.reply.strip()
     if not money_moved and _PAID.search(reply) and not _PAID.search(template):
         return None
-    return reply if says_only(reply, (template, told)) else None
+    return reply if says_only(reply, (template, listed)) else None
 
 
 def says_only(reply: str, known: Sequence[str]) -> bool:

@@ -158,7 +158,7 @@ class WishReader:
             guess,
             requests,
             {intent: row.operations for intent, row in rows.items()},
-            telling=[intent for intent, row in rows.items() if not row.operations and row.rule != "person"],
+            informational=[intent for intent, row in rows.items() if not row.operations and row.rule != "person"],
         )
 
     def _wish(

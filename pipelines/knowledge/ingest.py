@@ -20,7 +20,7 @@ from pipelines.knowledge.intake import Intake
 from pipelines.knowledge.schemas import IngestCounts, IngestedDocument, IngestInput, IngestOutput
 
 # Every step stores the whole state, so a job has at most about this many steps, however many documents it has.
-_STEPS_MOST = 200
+_STEPS_MAX = 200
 
 
 class IngestState(TypedDict, total=False):
@@ -57,7 +57,7 @@ class Ingest:
 
     def _ingest(self, state: IngestState, ctx: JobContext) -> Mapping[str, Any]:
         documents, done = state["documents"], len(state["results"])
-        group = documents[done : done + -(-len(documents) // _STEPS_MOST)]
+        group = documents[done : done + -(-len(documents) // _STEPS_MAX)]
         results: list[dict[str, Any]] = []
         for document in group:
             ctx.check()

@@ -26,7 +26,7 @@ from pipelines.knowledge.pagination import PIPELINE, Pagination
 from pipelines.knowledge.schemas import IngestedDocument
 
 # A document with more chunks than this reports its progress each time this many are embedded.
-_TELL_EVERY = 512
+_REPORT_EVERY = 512
 _SHOWN_PAGES = 100
 _log = get_logger(__name__)
 
@@ -126,9 +126,9 @@ class Intake:
         with span("document embed", attributes={semconv.CHUNKS: len(new)}):
             vectors = self._embed(ctx, document.name, [texts[content_hash] for content_hash in new])
         embedded = dict(zip(new, vectors, strict=True))
-        self._pagination.keep(document, read)
+        self._pagination.store(document, read)
         with span("document store"), ctx.transaction() as session:
-            kept = self._knowledge.store_chunks(
+            stored = self._knowledge.store_chunks(
                 session,
                 principal_of(ctx),
                 document,
@@ -137,7 +137,7 @@ class Intake:
                 pages=read.page_count,
                 left_out=[_shown(each) for each in read.left_out],
             )
-        if not kept:
+        if not stored:
             detail = "The file was replaced while it was read. Its new content waits for the next ingest."
             return _failed(ctx, encode(DOCUMENT, document.id), document.name, "document_replaced", detail)
         with span("statistics"), ctx.transaction() as session:
@@ -151,11 +151,11 @@ class Intake:
         if not texts:
             return []
 
-        def tell(done: int, total: int) -> None:
-            if done % _TELL_EVERY == 0:
+        def report(done: int, total: int) -> None:
+            if done % _REPORT_EVERY == 0:
                 ctx.emit("document.embedding", {"name": name, "done": done, "total": total})
 
-        return list(self._models.for_job(ctx).embed(EMBEDDING, texts, on_progress=tell))
+        return list(self._models.for_job(ctx).embed(EMBEDDING, texts, on_progress=report))
 
     def _embedding_model(self, ctx: JobContext) -> str:
         """The name of the model that turns chunks into vectors."""

@@ -32,7 +32,7 @@ class Pagination:
         self._known: OrderedDict[str, Starts] = OrderedDict()
         self._lock = Lock()
 
-    def keep(self, record: DocumentRecord, document: Document) -> None:
+    def store(self, record: DocumentRecord, document: Document) -> None:
         """Store where the pages of `document` start; nothing for a format without pages."""
         if document.pages:
             starts = [(page.number, page.start) for page in document.pages]

@@ -9,11 +9,11 @@ from core.capability import JobContext
 from core.gateway.calls import JobModels
 from core.gateway.models import Ability, ChatRequest, Citation, Finish, Question
 from core.gateway.routing import CHAT, EXTRACTIVE
-from pipelines.multimodal.asking import ANSWER, answer_schema, ask, task_of
 from pipelines.multimodal.evidence import cited_lines, passages_of
-from pipelines.multimodal.files.opening import match as match_labels
+from pipelines.multimodal.files.isolation import match as match_labels
 from pipelines.multimodal.filling.fill import NOT_FOUND
 from pipelines.multimodal.filling.labels import Match
+from pipelines.multimodal.questions import ANSWER, answer_schema, ask, task_of
 from pipelines.multimodal.reading.layout import CELL
 
 NOTHING_READ = "Nothing legible was found in these files."
@@ -53,8 +53,8 @@ def answer(
         ctx.delta(said["answer"])
         used = sorted({number for number in said["lines"] if 0 <= number < len(lines)})
         model = models.resolve(CHAT).price_model
-        told = {"answer": said["answer"], "answered": said["answered"]}
-        return {**told, "lines": used, "model": model, "prompts": prompts}
+        reply = {"answer": said["answer"], "answered": said["answered"]}
+        return {**reply, "lines": used, "model": model, "prompts": prompts}
     if match := labelled(ctx, question, lines):
         said_here = " ".join(lines[at]["text"].replace(CELL, ": ", 1) for at in match.lines)
         ctx.delta(said_here)

@@ -15,8 +15,8 @@ from pipelines._kit.resources import get_gateway
 from pipelines.multimodal import concluding, pictures, texts
 from pipelines.multimodal.evidence import lines_of, region
 from pipelines.multimodal.files.detect import refuse
+from pipelines.multimodal.files.isolation import decode, inspect, render
 from pipelines.multimodal.files.limits import JOB_PAGES
-from pipelines.multimodal.files.opening import decode, inspect, render
 from pipelines.multimodal.filling.fill import require_schema, violations
 from pipelines.multimodal.reading.pages import read_page
 from pipelines.multimodal.reading.recognition import transcribe

@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 from pydantic import BaseModel, ConfigDict
 
 from core.capability import JobContext
-from core.gateway.interruptible import asking, open_client
+from core.gateway.interruptible import interruptible, open_client
 from core.gateway.resilience.backoff import Backoff, wait
 from core.kit import semconv
 from core.kit.clock import utc_now
@@ -28,7 +28,7 @@ from pipelines.remote.manifests import Remote, read_remote
 
 _ANSWER_MAX_BYTES = 16 * 1024 * 1024
 _OK, _ACCEPTED, _TOO_MANY, _REFUSED, _BROKEN = 200, 202, 429, 400, 500
-_FORGOTTEN = {404, 410}
+_GONE = {404, 410}
 
 
 class Result(BaseModel):
@@ -88,12 +88,12 @@ class RemoteRunner:
         return {name: pick(known, path) for name, path in self._remote.body.items()}
 
     def _poll(self, ctx: JobContext, answer: Any, headers: Mapping[str, str]) -> Any:
-        told = headers.get("location") or (answer.get("status_url") if isinstance(answer, dict) else None)
-        if not isinstance(told, str):
+        status_url = headers.get("location") or (answer.get("status_url") if isinstance(answer, dict) else None)
+        if not isinstance(status_url, str):
             raise CapabilityFailure(
                 "the service accepted the request without a Location or a status_url", code="remote_bad_answer"
             )
-        where = urljoin(self._remote.url, told)
+        where = urljoin(self._remote.url, status_url)
         if urlsplit(where)[:2] != urlsplit(self._remote.url)[:2]:
             # The credential would be sent along, and only the operator decides who may see it.
             raise CapabilityFailure("the service points to another host for its answer", code="remote_bad_answer")
@@ -111,7 +111,7 @@ class RemoteRunner:
         while True:
             ctx.check()
             try:
-                with asking(ctx.check), span(f"remote {method}", attributes=seen, kind=SpanKind.CLIENT):
+                with interruptible(ctx.check), span(f"remote {method}", attributes=seen, kind=SpanKind.CLIENT):
                     return self._send(ctx, method, url, body)
             except _Passing as error:
                 failures += 1
@@ -155,7 +155,7 @@ class RemoteRunner:
             raise _Passing(
                 f"the service answered {status}", _retry_after(response.headers), is_outage=status in OUTAGE_STATUSES
             )
-        if method == "GET" and status in _FORGOTTEN:
+        if method == "GET" and status in _GONE:
             raise _Lost("the service does not know what it accepted", code="remote_unavailable", retryable=True)
         if status >= _REFUSED or status not in {_OK, 201, _ACCEPTED}:
             # A service's error text may quote the input, so only its status is passed on.

@@ -6,10 +6,10 @@ from typing import Any, Protocol
 from core.capability import JobContext
 from core.gateway.calls import JobModels
 from core.guard.provenance import as_data
-from pipelines.research.crew import desks
+from pipelines.research.crew import extractive_agents
 from pipelines.research.crew.formats import NOTHING, read_objections, read_order, read_quotes
 from pipelines.research.crew.roles import ANALYST, RESEARCHER, REVIEWER, WRITER, Role
-from pipelines.research.crew.team import Desk, carry_out
+from pipelines.research.crew.team import ExtractiveAgent, carry_out
 from pipelines.research.critique.claims import Block, read_draft, write_block
 from pipelines.research.prompting import Prompts, show_sources
 from pipelines.research.state import Objection, ResearchState
@@ -39,11 +39,13 @@ class Drafting:
         asked = state["plan"][part]
         material = f"Sub-question: {asked['question']}\n\n{show_sources(shown)}"
         models = self._models.for_job(ctx)
-        text, digests = _work(RESEARCHER, state, models, material, lambda: desks.take_quotes(models, asked, shown))
+        text, digests = _work(
+            RESEARCHER, state, models, material, lambda: extractive_agents.take_quotes(models, asked, shown)
+        )
         found = read_quotes(text, part, state["sources"], allowed)
         plan = list(state["plan"])
         if not state["writes"]:
-            sure = read_quotes(desks.answers(models, asked, shown), part, state["sources"], allowed)
+            sure = read_quotes(extractive_agents.answers(models, asked, shown), part, state["sources"], allowed)
             plan[part] = {**asked, "certain": bool(sure) or asked.get("certain", False)}
             found = [*sure, *(note for note in found if note not in sure)]
         _progress(ctx, state, done, f"finished reading {done} of {len(planned)}")
@@ -61,7 +63,9 @@ class Drafting:
                 for number, note in enumerate(notes, start=1)
             )
             material = f"Question: {state['question']}\n\nSections:\n{sections}\n\n<notes>\n{as_data(lines)}\n</notes>"
-            text, digests = _work(ANALYST, state, models, material, lambda: desks.arrange(models, plan, notes, sources))
+            text, digests = _work(
+                ANALYST, state, models, material, lambda: extractive_agents.arrange(models, plan, notes, sources)
+            )
         order = read_order(text, notes, len(plan))
         ctx.emit("research.arranged", {"notes": len(notes), "used": sum(len(each) for each in order)})
         _progress(ctx, state, len(readings(state)) + 1, "arranged the evidence")
@@ -83,7 +87,7 @@ class Drafting:
             state,
             self._models.for_job(ctx),
             material,
-            lambda: desks.set_section(order, state["notes"], state["sources"], objections),
+            lambda: extractive_agents.set_section(order, state["notes"], state["sources"], objections),
         )
         drafts = list(state["drafts"])
         drafts[section] = "" if text.strip() == NOTHING else text
@@ -101,7 +105,7 @@ class Drafting:
         if any(sections):
             material = f"Question: {state['question']}\n\n<draft>\n{as_data(_numbered(state, sections))}\n</draft>"
             text, digests = _work(
-                REVIEWER, state, models, material, lambda: desks.review(models, state["plan"], sections)
+                REVIEWER, state, models, material, lambda: extractive_agents.review(models, state["plan"], sections)
             )
         objections: dict[str, list[Objection]] = {}
         for (section, claim), reason in read_objections(text).items():
@@ -131,17 +135,19 @@ def steps_of(state: ResearchState) -> int:
     return len(readings(state)) + len(state["plan"]) + 3
 
 
-def _work(role: Role, state: ResearchState, models: JobModels, material: str, desk: Desk) -> tuple[str, dict[str, str]]:
+def _work(
+    role: Role, state: ResearchState, models: JobModels, material: str, extractive: ExtractiveAgent
+) -> tuple[str, dict[str, str]]:
     """The agent's answer, and the digests of the prompts read so far."""
     if not state["writes"]:
-        return carry_out(role, role.goal, material, models, desk), state["prompts"]
+        return carry_out(role, role.goal, material, models, extractive), state["prompts"]
     prompts = Prompts(models)
     text = carry_out(role, prompts.text(role.prompt), material, models, None)
     return text, {**state["prompts"], **prompts.digests}
 
 
 def _quoted(state: ResearchState, note: int) -> str:
-    quote = " ".join(desks.quote_of(state["notes"][note], state["sources"]).split())
+    quote = " ".join(extractive_agents.quote_of(state["notes"][note], state["sources"]).split())
     return f'"{quote}"'.replace("</notes", "< /notes")
 
 

@@ -41,7 +41,7 @@ class Gathering:
         found = [_passages(outcome, base) for outcome, base in zip(outcomes, state["knowledge_bases"], strict=True)]
         return {
             "scouted": _interleaved(found),
-            "searches": [_told(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)],
+            "searches": [_record(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)],
         }
 
     def search(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
@@ -62,21 +62,21 @@ class Gathering:
         ]
         sources: list[Found] = []
         candidates = [_collect(sources, _interleaved(found)[: state["passages"]]) for found in by_part]
-        told = [_told(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)]
-        ctx.emit("research.searched", {"searches": len(calls), "sources": len(sources), "failed": _failed(told)})
-        return {"sources": sources, "candidates": candidates, "searches": [*state["searches"], *told]}
+        records = [_record(call, outcome) for call, outcome in zip(calls, outcomes, strict=True)]
+        ctx.emit("research.searched", {"searches": len(calls), "sources": len(sources), "failed": _failed(records)})
+        return {"sources": sources, "candidates": candidates, "searches": [*state["searches"], *records]}
 
     def search_web(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
         """Send every sub-question to the web search service; the results are sources like those of the bases."""
         assert self._web is not None, "scout refuses a job that wants the web where there is none"
         sources, candidates = list(state["sources"]), [list(each) for each in state["candidates"]]
-        told = []
+        records = []
         for number, part in enumerate(state["plan"]):
             ctx.check()
             hits, error = self._ask(ctx, part, state["passages"])
             found: list[Found] = [{"kind": "web", "title": hit.title, "text": hit.text, "url": hit.url} for hit in hits]
             candidates[number] += _collect(sources, found)
-            told.append(
+            records.append(
                 {
                     "query": part["query"],
                     "where": WEB,
@@ -86,8 +86,10 @@ class Gathering:
                     "error": error,
                 }
             )
-        ctx.emit("research.searched_web", {"searches": len(told), "sources": len(sources), "failed": _failed(told)})
-        return {"sources": sources, "candidates": candidates, "searches": [*state["searches"], *told]}
+        ctx.emit(
+            "research.searched_web", {"searches": len(records), "sources": len(sources), "failed": _failed(records)}
+        )
+        return {"sources": sources, "candidates": candidates, "searches": [*state["searches"], *records]}
 
     def _ask(self, ctx: JobContext, part: Part, limit: int) -> tuple[list[WebHit], str | None]:
         assert self._web is not None
@@ -134,7 +136,7 @@ def _passages(outcome: ChildOutcome, base: str) -> list[Found]:
     ]
 
 
-def _told(call: ChildCall, outcome: ChildOutcome) -> dict[str, Any]:
+def _record(call: ChildCall, outcome: ChildOutcome) -> dict[str, Any]:
     error = None if outcome.succeeded else str((outcome.error or {}).get("code") or outcome.state)
     if outcome.succeeded and outcome.result is None:
         error = "result_erased"
@@ -171,5 +173,5 @@ def _identity(source: Found) -> tuple[str | None, str]:
     return (source.get("passage") or source.get("url"), source["text"])
 
 
-def _failed(told: Sequence[Mapping[str, Any]]) -> int:
-    return sum(search["error"] is not None for search in told)
+def _failed(records: Sequence[Mapping[str, Any]]) -> int:
+    return sum(search["error"] is not None for search in records)

@@ -7,9 +7,9 @@ from core.capability import Artifact, JobContext
 from core.kit.money import format_cost
 from pipelines.research.drafting import steps_of
 from pipelines.research.report.compose import compose, searches_of
-from pipelines.research.report.making import making_of
 from pipelines.research.report.markdown import blocks_of, render_markdown
 from pipelines.research.report.pdf import render_pdf
+from pipelines.research.report.summary import summary_of
 from pipelines.research.repository import Figures
 from pipelines.research.schemas import ArtifactMade, ReportOutput
 from pipelines.research.state import ResearchState
@@ -26,13 +26,13 @@ class Publishing:
     def publish(self, state: ResearchState, ctx: JobContext) -> Mapping[str, Any]:
         """Stream the report, which has passed its check, and write the files."""
         body = compose(state)
-        making = making_of(state, body, self._figures(ctx))
-        for block in blocks_of(state["question"], body, making):
+        summary = summary_of(state, body, self._figures(ctx))
+        for block in blocks_of(state["question"], body, summary):
             ctx.delta(f"{block}\n\n")
-        markdown = render_markdown(state["question"], body, making)
+        markdown = render_markdown(state["question"], body, summary)
         made = [
             ctx.artifact(MARKDOWN, markdown.encode(), "text/markdown"),
-            ctx.artifact(PDF, render_pdf(state["question"], body, making), "application/pdf"),
+            ctx.artifact(PDF, render_pdf(state["question"], body, summary), "application/pdf"),
         ]
         ctx.progress(steps_of(state), steps_of(state), "published the report")
         output = ReportOutput(
@@ -48,10 +48,10 @@ class Publishing:
             rounds=state["round"],
             model=state["model"],
             prompts=state["prompts"],
-            cost_usd=format_cost(making.figures.cost_usd, priced=making.figures.is_priced),
-            priced=making.figures.is_priced,
-            seconds=round(making.figures.seconds, 3),
-            finished_at=making.figures.at,
+            cost_usd=format_cost(summary.figures.cost_usd, priced=summary.figures.is_priced),
+            priced=summary.figures.is_priced,
+            seconds=round(summary.figures.seconds, 3),
+            finished_at=summary.figures.at,
             artifacts=[_made(artifact) for artifact in made],
         )
         return {"output": output.model_dump(mode="json")}

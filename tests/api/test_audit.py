@@ -12,7 +12,7 @@ from core.audit.actions import AuditAction
 from core.audit.documents import is_signed, leaf_of
 from core.audit.export import export_once
 from core.audit.record import Actor, Personal, record
-from core.jobs.waybill.checks import check, holds
+from core.jobs.receipts.checks import check, holds
 from core.keys.service import IssuedKey
 from core.kit.ids import JOB, PROJECT, decode, encode
 from core.kit.money import to_money

@@ -125,7 +125,7 @@ def test_150_megabytes_of_headers_are_refused_early(
         pytest.param(LINE + b"x: " + b"v" * HEAD_MAX * 10, 431, "headers_too_large", id="no-end"),
     ],
 )
-def test_a_head_over_its_bounds_is_told_which(served: Served, head: bytes, status: int, code: str) -> None:
+def test_a_head_over_its_bounds_gets_the_bound_named(served: Served, head: bytes, status: int, code: str) -> None:
     with closing(served.connect()) as connection:
         sent_until_refused(connection, iter([head]), len(head))
         read = answer(connection)
@@ -194,7 +194,7 @@ def test_bytes_that_trickle_do_not_extend_the_time(served: Served) -> None:
         assert time.monotonic() - began < HEAD_SECONDS + 8
 
 
-def test_a_body_that_nobody_reads_does_not_hold_the_connection(served: Served) -> None:
+def test_a_body_that_no_one_reads_does_not_hold_the_connection(served: Served) -> None:
     with closing(served.connect()) as connection:
         connection.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000000\r\n\r\n")
         began = time.monotonic()
@@ -209,7 +209,7 @@ def test_a_body_that_nobody_reads_does_not_hold_the_connection(served: Served) -
 
 
 @pytest.mark.survive("A2")
-def test_3000_silent_connections_are_closed_and_nobody_waits(
+def test_3000_silent_connections_are_closed_and_no_one_waits(
     served: Served, record_property: Callable[[str, object], None]
 ) -> None:
     idle, _ = probe(served.url, 0.5)
@@ -298,10 +298,10 @@ def test_connections_of_one_address_are_bounded_and_a_proxys_are_not(
         made = [stack.enter_context(closing(socket.create_connection(("127.0.0.1", port)))) for _ in range(8)]
         assert [is_served(connection) for connection in made].count(True) == served_count
         made[0].close()
-        wait_until(lambda: is_served_anew(port), timeout_seconds=5, what="the place to be free again")
+        wait_until(lambda: is_served_again(port), timeout_seconds=5, what="the place to be free again")
 
 
-def is_served_anew(port: int | None) -> bool:
+def is_served_again(port: int | None) -> bool:
     with closing(socket.create_connection(("127.0.0.1", port))) as connection:
         return is_served(connection)
 

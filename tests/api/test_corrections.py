@@ -65,7 +65,7 @@ def test_a_correction_is_a_line_and_job_budget_alerts_and_reports_follow(api: Ru
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "told"),
+    ("change", "status", "reported"),
     [
         ({"amount_usd": "-0.600000001"}, 422, "body.amount_usd"),
         ({"amount_usd": "0"}, 422, "body.amount_usd"),
@@ -76,7 +76,7 @@ def test_a_correction_is_a_line_and_job_budget_alerts_and_reports_follow(api: Ru
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_changes(
-    api: RunningApi, change: dict[str, object], status: int, told: str
+    api: RunningApi, change: dict[str, object], status: int, reported: str
 ) -> None:
     with api.client(role_key(api.settings, Role.ADMIN, organization="mistaken")) as client:
         job = paid_job(api, client)
@@ -84,7 +84,7 @@ def test_what_cannot_be_is_refused_and_nothing_changes(
         refused = client.post(f"/v1/jobs/{job}/cost/corrections", json=body)
         assert refused.status_code == status, refused.text
         problem = refused.json()
-        assert told in {problem["code"], *(error["path"] for error in problem.get("errors", ()))}
+        assert reported in {problem["code"], *(error["path"] for error in problem.get("errors", ()))}
         assert client.get(f"/v1/jobs/{job}/cost").json()["cost_usd"] == "0.60"
 
 

@@ -136,7 +136,7 @@ def test_a_stream_resumes_after_the_api_was_restarted_in_the_middle(settings: Se
 
 
 @pytest.mark.survive("S1")
-def test_kept_events_survive_the_loss_of_redis_under_an_open_stream(
+def test_persisted_events_survive_the_loss_of_redis_under_an_open_stream(
     api: RunningApi, client: httpx.Client, valkey: EmbeddedValkey
 ) -> None:
     job_id = submit(client)
@@ -161,7 +161,7 @@ def test_kept_events_survive_the_loss_of_redis_under_an_open_stream(
 
 
 @pytest.mark.survive("S1")
-def test_a_kept_event_whose_publication_was_lost_is_read_from_postgres_before_what_follows(
+def test_a_persisted_event_whose_publication_was_lost_is_read_from_postgres_before_what_follows(
     api: RunningApi, client: httpx.Client
 ) -> None:
     job_id = submit(client)
@@ -201,7 +201,7 @@ def test_a_final_event_whose_publication_was_lost_still_ends_the_stream(api: Run
     assert stream.types[-1] == "job.succeeded"
 
 
-def test_a_second_attempt_begins_its_text_anew(api: RunningApi, client: httpx.Client) -> None:
+def test_a_second_attempt_starts_its_text_again(api: RunningApi, client: httpx.Client) -> None:
     job_id = submit(client)
     stream = Stream(client, events_path(job_id))
     with attempt(api.settings, job_id) as run:
@@ -265,7 +265,7 @@ def test_one_redis_connection_serves_every_stream(api: RunningApi, client: httpx
     redis.close()
 
 
-def test_a_reader_that_hangs_up_is_forgotten(api: RunningApi, client: httpx.Client) -> None:
+def test_a_reader_that_hangs_up_is_removed(api: RunningApi, client: httpx.Client) -> None:
     job_id = submit(client)
     with client.stream("GET", events_path(job_id)) as response:
         chunks = response.iter_bytes()  # kept: httpx hangs up when its iterator is collected

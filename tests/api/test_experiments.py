@@ -9,7 +9,7 @@ from core.audit.sealer import seal_once
 from core.keys.roles import Role
 from core.kit.ids import EXPERIMENT, JOB, PROJECT, decode, encode, new_id
 from core.kit.signing import Signer
-from core.registry.experiments.book import ExperimentBook
+from core.registry.experiments.cache import ExperimentCache
 from core.registry.experiments.definition import Unit
 from core.registry.experiments.exposures import exposures_of
 from core.registry.experiments.service import ExperimentService
@@ -206,11 +206,11 @@ def test_the_trail_names_who_did_what(api: RunningApi) -> None:
     with api.client(key) as client:
         draft = made(client)
         client.post(f"/v1/experiments/{draft['id']}/start")
-    told = [record for record in audit_trail(api.settings, key.organization_id) if "experiment" in record["action"]]
-    assert [record["action"] for record in told] == ["api:experiment:create", "api:experiment:start"]
-    assert {record["actor_kind"] for record in told} == {"key"}
-    assert told[0]["subject_id"] == draft["id"]
-    assert told[0]["detail"]["units"] == 4180
+    reported = [record for record in audit_trail(api.settings, key.organization_id) if "experiment" in record["action"]]
+    assert [record["action"] for record in reported] == ["api:experiment:create", "api:experiment:start"]
+    assert {record["actor_kind"] for record in reported} == {"key"}
+    assert reported[0]["subject_id"] == draft["id"]
+    assert reported[0]["detail"]["units"] == 4180
 
 
 def test_the_waybill_of_a_job_names_the_arm_that_it_had(api: RunningApi) -> None:
@@ -220,12 +220,12 @@ def test_the_waybill_of_a_job_names_the_arm_that_it_had(api: RunningApi) -> None
         experiment = made(client)
         client.post(f"/v1/experiments/{experiment['id']}/start")
         job = client.post("/v1/jobs", json={"capability": "probe.act", "input": {"act": "noop"}}).json()["id"]
-        book, job_id = ExperimentBook(), decode(JOB, job)
+        cache, job_id = ExperimentCache(), decode(JOB, job)
         single = runtime.database.single_tenant(principal.organization_id)
         organization_id, project_id = principal.organization_id, principal.project_id
-        found = book.arm_for(single, organization_id, project_id, "probe.act", {Unit.JOB: job})
+        found = cache.arm_for(single, organization_id, project_id, "probe.act", {Unit.JOB: job})
         assert found is not None
-        exposed = book.expose(single, found, project_id=project_id, job_id=job_id, attempt=1)
+        exposed = cache.expose(single, found, project_id=project_id, job_id=job_id, attempt=1)
         client.post(f"/v1/jobs/{job}/cancel")
         client.post(f"/v1/experiments/{experiment['id']}/rollback", json={"reason": "it fails too often"})
         seal_once(runtime.database, Signer.from_settings(api.settings))

@@ -37,11 +37,13 @@ def test_a_rating_is_taken_down_once_a_key_and_its_words_stay_out_of_the_trail(
             "SELECT score::float8, comment FROM job_feedback WHERE job_id = %s ORDER BY score", [decode(JOB, job_id)]
         ).fetchall()
     assert rows == [(0.0, None), (1.0, None)]
-    told = [record for record in audit_trail(api.settings, api.key.organization_id) if record["subject_id"] == job_id]
-    ratings = [record["detail"] for record in told if record["action"] == "api:job:rate"]
+    reported = [
+        record for record in audit_trail(api.settings, api.key.organization_id) if record["subject_id"] == job_id
+    ]
+    ratings = [record["detail"] for record in reported if record["action"] == "api:job:rate"]
     assert ratings[0] == {"score": "0.1235", "has_comment": True}
     assert len(ratings) == 3
-    assert WORDS not in str(told)
+    assert WORDS not in str(reported)
 
 
 @pytest.mark.parametrize(

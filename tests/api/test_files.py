@@ -119,7 +119,7 @@ def test_a_file_that_is_not_what_it_is_said_to_be_is_refused(
     assert project.get("/v1/files").json()["data"] == []
 
 
-def test_what_nobody_declared_is_looked_at() -> None:
+def test_what_no_one_declared_is_looked_at() -> None:
     assert settle_type("application/octet-stream", PNG) == "image/png"
     assert settle_type("application/octet-stream", "grüß dich".encode()) == "text/plain"
     assert settle_type("application/octet-stream", b"\x00\x01\x02") == "application/octet-stream"

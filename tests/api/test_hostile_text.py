@@ -22,7 +22,7 @@ def seconds_of_health(client: httpx.Client) -> float:
 
 @pytest.mark.survive("A1")
 @pytest.mark.parametrize("unit", ["a", "://", "input_value=", "password=", "Bearer ", "[parameters: "])
-def test_one_unauthenticated_request_holds_nobody_up(
+def test_one_unauthenticated_request_holds_no_one_up(
     api: RunningApi, unit: str, record_property: Callable[[str, object], None]
 ) -> None:
     path = "/" + (unit * (LENGTH // len(unit))).replace(" ", "%20") + "@"

@@ -94,7 +94,7 @@ def test_the_longest_key_is_accepted(project: httpx.Client) -> None:
     assert post(project, "x" * 255).status_code == 202
 
 
-def test_an_expired_answer_is_forgotten(api: RunningApi, project: httpx.Client) -> None:
+def test_an_expired_answer_is_deleted(api: RunningApi, project: httpx.Client) -> None:
     first = post(project, "k")
     database = Database(api.settings, application_name="test", pool_size=1)
     with database.system() as session:

@@ -85,7 +85,7 @@ def test_the_plaintext_is_stored_nowhere(api: RunningApi, client: httpx.Client) 
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_nobody_issues_more_than_they_hold(api: RunningApi, role: Role) -> None:
+def test_no_one_issues_more_than_they_hold(api: RunningApi, role: Role) -> None:
     with api.client(role_key(api.settings, role)) as holder:
         for wanted in Role:
             answer = holder.post("/v1/keys", json={"name": "n", "role": wanted})
@@ -271,7 +271,7 @@ def test_last_use_is_written_once_a_minute_and_off_the_path(settings: Settings) 
         usage = KeyUsage(database, gather_seconds=0.01)
         usage.start()
         for _ in range(100):
-            usage.note(key.id)
+            usage.record_use(key.id)
         assert queries == []
         wait_until(lambda: used_at() is not None, timeout_seconds=5, what="the note")
         usage.close()
@@ -289,7 +289,7 @@ def test_a_use_that_could_not_be_written_is_written_later(settings: Settings) ->
         connection.exec_driver_sql("ALTER TABLE api_keys RENAME TO hidden_keys")
     usage = KeyUsage(database, gather_seconds=0.01)
     usage.start()
-    usage.note(key.id)
+    usage.record_use(key.id)
     wait_until(lambda: not usage._wake.is_set(), timeout_seconds=5, what="the first try")
     with database.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE hidden_keys RENAME TO api_keys")

@@ -11,14 +11,14 @@ import pytest
 from api.limits.gate import PATIENCE_SECONDS
 from core.kit.ids import KEY, ORGANIZATION, PROJECT, encode
 from core.kit.settings import Settings
-from core.limits.book import LimitBook
+from core.limits.cache import LimitCache
 from tests.factories.api import RunningApi, issue_key, principal_of, running_api, start_api
 from tests.factories.tenancy import audit_trail, watch_single_statements
 from tests.factories.waiting import wait_until
 from waybill.stack.valkey import EmbeddedValkey
 
 # The same in every test process, because the test's name holds it.
-NOBODY = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+UNKNOWN_ID = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 NOOP = {"capability": "probe.act", "input": {"act": "noop"}}
 
 
@@ -28,7 +28,7 @@ def states(answer: httpx.Response) -> dict[str, tuple[int, int]]:
     return {name: (int(remaining), int(seconds)) for name, remaining, seconds in found}
 
 
-def test_every_authenticated_answer_tells_the_rates(client: httpx.Client, api: RunningApi) -> None:
+def test_every_authenticated_answer_reports_the_rates(client: httpx.Client, api: RunningApi) -> None:
     for path in ("/v1/limits", "/v1/jobs", "/v1/jobs/job_nonsense", "/v1/limits?limit=no"):
         answer = client.get(path)
         assert answer.headers["ratelimit-policy"] == '"key";q=60000;w=60'
@@ -36,11 +36,11 @@ def test_every_authenticated_answer_tells_the_rates(client: httpx.Client, api: R
     with api.client(issue_key(api.settings, scopes=("jobs:read",))) as narrow:
         refused = narrow.get("/v1/limits")
         assert (refused.status_code, states(refused)["key"]) == (403, (59_999, 1))
-    with api.client("") as nobody:
-        assert "ratelimit" not in nobody.get("/v1/limits").headers
+    with api.client("") as anonymous:
+        assert "ratelimit" not in anonymous.get("/v1/limits").headers
 
 
-def test_a_burst_is_cut_at_the_rate_and_told_which(api: RunningApi) -> None:
+def test_a_burst_is_cut_at_the_rate_that_is_named(api: RunningApi) -> None:
     key = issue_key(api.settings, organization="bursty")
     shown, project = encode(KEY, key.id), encode(PROJECT, key.project_id)
     with api.client(key) as client:
@@ -129,13 +129,13 @@ def test_no_tenant_lifts_the_operators_rate(settings: Settings) -> None:
         # A wider bound of the project's takes nothing away from the key's.
         project = encode(PROJECT, api.key.project_id)
         client.put(f"/v1/limits/{project}/requests_per_minute", json={"value": 900_000}).raise_for_status()
-        api.runtime.limit_book.forget()
+        api.runtime.limit_cache.evict()
         assert '"key";q=5000' in client.get("/v1/jobs").headers["ratelimit-policy"]
     # The operator's comes down below what was set before.
     with running_api(settings.model_copy(update={"requests_per_minute": 4000})) as api:
         with api.client() as client:
             client.put(f"/v1/limits/{encode(KEY, api.key.id)}/requests_per_minute", json={"value": 4000})
-        limits = LimitBook(settings.model_copy(update={"requests_per_minute": 3000}))
+        limits = LimitCache(settings.model_copy(update={"requests_per_minute": 3000}))
         database = api.runtime.database
         found = limits.read(database.single_tenant(api.key.organization_id), principal_of(api.key))
         assert {bucket.scope: bucket.per_minute for bucket in found.buckets}["key"] == 3000
@@ -153,8 +153,8 @@ def test_no_tenant_lifts_the_operators_rate(settings: Settings) -> None:
         ("organization/jobs_per_week", 1, 422, "validation_error"),
         ("everybody/jobs_per_day", 1, 404, "scope_not_found"),
         ("prj_nonsense/jobs_per_day", 1, 404, "project_not_found"),
-        (f"{encode(KEY, NOBODY)}/jobs_per_day", 1, 404, "key_not_found"),
-        (f"{encode(ORGANIZATION, NOBODY)}/jobs_per_day", 1, 404, "organization_not_found"),
+        (f"{encode(KEY, UNKNOWN_ID)}/jobs_per_day", 1, 404, "key_not_found"),
+        (f"{encode(ORGANIZATION, UNKNOWN_ID)}/jobs_per_day", 1, 404, "organization_not_found"),
     ],
 )
 def test_bad_input_says_what_is_wrong(client: httpx.Client, path: str, value: object, status: int, code: str) -> None:
@@ -164,7 +164,7 @@ def test_bad_input_says_what_is_wrong(client: httpx.Client, path: str, value: ob
     assert code in {body["code"], *(each["code"] for each in body.get("errors") or ())}
 
 
-def test_a_used_up_quota_is_told_and_a_retry_counts_nothing(api: RunningApi) -> None:
+def test_a_used_up_quota_is_reported_and_a_retry_counts_nothing(api: RunningApi) -> None:
     with api.client(issue_key(api.settings, organization="quota")) as client:
         client.put("/v1/limits/organization/jobs_per_day", json={"value": 2}).raise_for_status()
         for _ in range(3):
@@ -182,7 +182,9 @@ def test_a_used_up_quota_is_told_and_a_retry_counts_nothing(api: RunningApi) -> 
 
 
 @pytest.mark.survive("P3")
-def test_redis_away_rates_hold_in_this_process_and_quotas_exactly(settings: Settings, valkey: EmbeddedValkey) -> None:
+def test_without_redis_rates_hold_in_this_process_and_quotas_exactly(
+    settings: Settings, valkey: EmbeddedValkey
+) -> None:
     key = issue_key(settings, organization="darkness")
     with running_api(settings) as api, api.client(key) as client:
         own = encode(KEY, key.id)

@@ -86,7 +86,7 @@ def test_two_owners_cannot_remove_each_other_at_once(api: RunningApi) -> None:
             assert len(client.get("/v1/members?role=owner").json()["data"]) == 1
 
 
-def test_nobody_grants_or_takes_more_than_they_hold(api: RunningApi) -> None:
+def test_no_one_grants_or_takes_more_than_they_hold(api: RunningApi) -> None:
     key = role_key(api.settings, Role.OWNER, organization="grants")
     admin = role_key(api.settings, Role.ADMIN, organization="grants")
     with api.client(key) as owning, api.client(admin) as administering:

@@ -127,7 +127,7 @@ def test_the_documentation_loads_nothing_from_elsewhere(api: RunningApi) -> None
         assert client.get("/docs/%2e%2e%2fcore.py").status_code == 404
 
 
-def test_the_first_reader_of_the_document_holds_up_nobody(settings: Settings) -> None:
+def test_the_first_reader_of_the_document_holds_up_no_one(settings: Settings) -> None:
     async def turns_meanwhile() -> tuple[int, set[bytes]]:
         transport = httpx.ASGITransport(create_app(settings))
         async with httpx.AsyncClient(transport=transport, base_url="http://waybill.test") as client:

@@ -1,4 +1,4 @@
-"""Item 3 of the spine: without Redis jobs are accepted, without Postgres callers are told to come back."""
+"""Item 3 of the baseline: without Redis jobs are accepted, without Postgres callers are told to come back."""
 
 import time
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def test_jobs_are_accepted_while_redis_is_down(fresh_api: RunningApi, valkey: Em
         assert stream.types == ["job.queued", "job.started", "job.succeeded"]
 
 
-def test_without_postgres_callers_are_told_to_come_back_and_nothing_needs_a_restart(
+def test_without_postgres_callers_are_asked_to_come_back_and_nothing_needs_a_restart(
     mortal_api: RunningApi, postgres: EmbeddedPostgres
 ) -> None:
     with mortal_api.client() as client:

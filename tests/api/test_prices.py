@@ -123,7 +123,7 @@ def test_a_bad_query_names_its_field(client: httpx.Client, route: str, query: di
 
 
 @pytest.mark.parametrize(("provider", "meant"), [("opnai", "openai"), ("OpenAI", "openai"), ("my-llm-shop", None)])
-def test_a_price_for_a_provider_that_nobody_has_is_refused_with_those_there_are(
+def test_a_price_for_a_provider_that_no_one_has_is_refused_with_those_there_are(
     client: httpx.Client, provider: str, meant: str | None
 ) -> None:
     refused = client.post("/v1/prices", json={**PRICE, "provider": provider})

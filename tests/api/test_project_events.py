@@ -182,7 +182,9 @@ def test_another_project_and_another_organization_see_nothing(api: RunningApi) -
             assert kept(stranger) == []
 
 
-def test_a_gap_is_told_when_retention_took_what_was_asked_for(api: RunningApi, request: pytest.FixtureRequest) -> None:
+def test_a_gap_is_reported_when_retention_took_what_was_asked_for(
+    api: RunningApi, request: pytest.FixtureRequest
+) -> None:
     database = Database(api.settings, application_name="test-gap", pool_size=1)
 
     def forget() -> None:
@@ -198,8 +200,8 @@ def test_a_gap_is_told_when_retention_took_what_was_asked_for(api: RunningApi, r
         with database.system() as session:
             session.execute(text("INSERT INTO job_events_dropped (position) VALUES (:at)"), {"at": dropped})
         after = placed(client)["cursor"]
-        told = client.get("/v1/events", params={"starting_after": before, "follow": "false"}).text
-        assert 'event: gap\ndata: {"reason":"history_expired"}' in told
+        reported = client.get("/v1/events", params={"starting_after": before, "follow": "false"}).text
+        assert 'event: gap\ndata: {"reason":"history_expired"}' in reported
         assert "event: gap" not in client.get("/v1/events", params={"starting_after": after, "follow": "false"}).text
 
 

@@ -11,9 +11,9 @@ from core.capability import ChildCall, JobSuspended
 from core.jobs.states import SUSPEND
 from core.kit.db import Database
 from tests.factories.api import RunningApi, issue_key
-from tests.factories.asking_capabilities import REFUND_SCHEMA
 from tests.factories.attempts import Attempt
 from tests.factories.attempts import attempt as driven
+from tests.factories.question_capabilities import REFUND_SCHEMA
 from tests.factories.tenancy import audit_trail
 
 SECRET = "a note that stays out of the trail"
@@ -72,13 +72,15 @@ def test_a_waiting_job_shows_its_question_and_one_answer_resumes_it_once(
     other = give(client, job_id, {"approved": False})
     assert (other.status_code, other.json()["code"]) == (409, "question_answered")
     assert client.get(f"/v1/jobs/{job_id}").json()["questions"] == []
-    told = [record for record in audit_trail(api.settings, api.key.organization_id) if record["subject_id"] == job_id]
-    [answered] = [record for record in told if record["action"] == "api:job:answer"]
-    [resumed] = [record for record in told if record["action"] == "api:job:resume"]
+    reported = [
+        record for record in audit_trail(api.settings, api.key.organization_id) if record["subject_id"] == job_id
+    ]
+    [answered] = [record for record in reported if record["action"] == "api:job:answer"]
+    [resumed] = [record for record in reported if record["action"] == "api:job:resume"]
     assert (answered["detail"], answered["actor_kind"]) == ({"key": "approve"}, "key")
     assert answered["payload_digest"] is not None
     assert resumed["actor_id"] == answered["actor_id"]
-    assert SECRET not in str(told)
+    assert SECRET not in str(reported)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def narrow_api(settings: Settings) -> Iterator[RunningApi]:
 
 @pytest.mark.usefixtures("silence")
 @pytest.mark.survive("A5")
-def test_receivers_that_are_never_resolved_hold_up_nobody_else(
+def test_receivers_that_are_never_resolved_hold_up_no_one_else(
     narrow_api: RunningApi, settings: Settings, record_property: Callable[[str, object], None]
 ) -> None:
     other = issue_key(settings, organization="other")

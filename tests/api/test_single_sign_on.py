@@ -240,9 +240,9 @@ def test_people_of_two_organisations_do_not_meet_in_idempotency_keys(
     assert other.json()["id"] != made.json()["id"]
 
 
-def test_an_issuer_that_is_away_is_a_503(module_settings: Settings) -> None:
+def test_an_unavailable_issuer_is_a_503(module_settings: Settings) -> None:
     with IdentityProvider() as away:
-        away.is_away = True
+        away.is_unavailable = True
         issuers = [OidcIssuer(issuer=away.issuer, audience=AUDIENCE, organization=ORGANIZATION)]
         with running_api(module_settings.model_copy(update={"oidc_issuers": issuers})) as api:
             with as_user(api, away.token("ada")) as ada:

@@ -131,7 +131,7 @@ def victim(api: RunningApi) -> Victim:
     return Victim(key, ids)
 
 
-def nobody() -> dict[str, str]:
+def unknown_identifiers() -> dict[str, str]:
     """Ids of things that do not exist."""
     return {name: encode(prefix, new_id()) for name, prefix in PREFIXES.items()}
 
@@ -220,16 +220,16 @@ def test_a_foreign_tenant_reads_and_changes_nothing(api: RunningApi, victim: Vic
         for method, path, scope in ROUTES:
             for case in cases(method, path):
                 foreign = send(client, method, path, case, victim.ids)
-                unknown_ids = nobody()
+                unknown_ids = unknown_identifiers()
                 unknown = send(client, method, path, case, unknown_ids)
                 assert_closed(method, path, scope, case, role, foreign, unknown)
                 if not case.creates:
-                    told, expected = comparable(foreign, victim.ids), comparable(unknown, unknown_ids)
-                    assert told == expected, f"{method} {path} tells {role} what exists"
+                    reported, expected = comparable(foreign, victim.ids), comparable(unknown, unknown_ids)
+                    assert reported == expected, f"{method} {path} tells {role} what exists"
     assert snapshot(api.settings, victim.key.organization_id) == before
 
 
-def test_a_neighbouring_project_is_closed_to_whoever_does_not_administer_projects(
+def test_a_neighbouring_project_is_closed_to_those_who_do_not_administer_projects(
     api: RunningApi, victim: Victim
 ) -> None:
     before = snapshot(api.settings, victim.key.organization_id)
@@ -297,8 +297,8 @@ def assert_closed(  # noqa: PLR0917 - one line of the matrix
     assert foreign.status_code < 500, what
     assert MARK not in foreign.text + unknown.text, what
     if scope not in role.scopes:
-        told = foreign.json()
-        assert (foreign.status_code, told.get("error", told)["code"]) == (403, "scope_missing"), what
+        reported = foreign.json()
+        assert (foreign.status_code, reported.get("error", reported)["code"]) == (403, "scope_missing"), what
         assert unknown.status_code == 403, what
         return
     names_something = "{" in path or any("{" in str(value) for value in (case.body or {}).values())

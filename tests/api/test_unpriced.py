@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from core.capability import ModelRef, ModelUsage
-from core.jobs.waybill.checks import _money
+from core.jobs.receipts.checks import _money
 from core.kit.errors import CapabilityFailure
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.attempts import attempt

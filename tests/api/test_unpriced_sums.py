@@ -15,17 +15,17 @@ from core.batches.feeding import feed_once
 from core.batches.outcome import finish_once
 from core.batches.service import Batches
 from core.capability import ChildCall, ChildOutcome, JobSuspended, ModelRef, ModelUsage
+from core.jobs.receipts.checks import check
 from core.jobs.repository import _GET as GET
-from core.jobs.waybill.checks import check
 from core.kit.blob import open_blob_store
 from core.kit.db import Database
 from core.kit.ids import JOB, PROJECT, decode
 from core.kit.money import ZERO
 from core.kit.redis import connect
 from core.ledger import service as ledger
-from core.ledger.notes import CallNotes
-from core.ledger.prices.book import PriceBook
+from core.ledger.prices.cache import PriceCache
 from core.ledger.records import CallIdentity
+from core.ledger.usage_checkpoints import UsageCheckpoints
 from pipelines.registry import manifests
 from tests.api.test_unpriced import DEAR, FREE, USED
 from tests.api.test_unpriced import JOB as PROBE
@@ -136,8 +136,8 @@ def test_row_15_a_job_above_one_without_a_price_says_that_its_cost_is_not_all(
         ("3.00", False),
     ]
     assert costs(tree_of(project, top), "total_") == [("3.00", False)]
-    told = {data["key"]: (data["cost_usd"], data["priced"]) for data in _events(api, top, "child.finished")}
-    assert told == {"middle": (None, False), "known": ("0.000000000", True)}
+    reported = {data["key"]: (data["cost_usd"], data["priced"]) for data in _events(api, top, "child.finished")}
+    assert reported == {"middle": (None, False), "known": ("0.000000000", True)}
 
     receipt = project.get(f"/v1/jobs/{top}/waybill").json()
     assert {child["key"]: costs(child, "")[0] for child in receipt["children"]} == {
@@ -221,7 +221,7 @@ def test_row_15_a_call_without_a_price_whose_worker_was_lost_is_not_free(
             ledger.begin_call(single, call, bound_usd=ZERO, provider=ref.provider, model=ref.name)
         running.requeue()
     with connect(api.settings) as redis:
-        assert ledger.sweep(database, 0, notes=CallNotes(redis, api.settings), prices=PriceBook()) == 2
+        assert ledger.sweep(database, 0, checkpoints=UsageCheckpoints(redis, api.settings), prices=PriceCache()) == 2
     shown = project.get(f"/v1/jobs/{job_id}").json()
     assert costs(shown, "") == [(None, False)]
     lines = project.get(f"/v1/jobs/{job_id}/cost").json()["lines"]

@@ -119,6 +119,6 @@ def test_a_shape_says_what_a_checkpoint_depends_on() -> None:
 )
 def test_every_change_of_a_shape_is_found_and_named(changed: Shape, faults: list[str]) -> None:
     assert difference(shape(), changed) == faults
-    told = help_for("probe.graph", "1", faults)
-    assert all(fault in told for fault in faults)
-    assert "graph_version" in told
+    reported = help_for("probe.graph", "1", faults)
+    assert all(fault in reported for fault in faults)
+    assert "graph_version" in reported

@@ -7,7 +7,7 @@ from tests.factories.processes import ROOT
 _AROUND = re.compile(r"\b(?:getattr|hasattr|setattr)\(\s*(?:self\.)?_?(?:ctx|context|job_context)\b")
 
 
-def test_nobody_looks_past_the_contract() -> None:
+def test_no_one_looks_past_the_contract() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}"
         for folder in ("core", "pipelines")

@@ -11,7 +11,7 @@ from tests.factories.processes import ROOT
 # Ids of other systems, which have one form only.
 FOREIGN = {"trace_id", "span_id", "pid"}
 # What the database's row is called, for the SQL of a runbook.
-ROWS = {("workers/chores.py", "subject")}
+ROWS = {("workers/maintenance.py", "subject")}
 # What has the API's form already, or none.
 _FORMED = re.compile(r"\bencode(_field)?\(|format_trace_id|\.extra\b|manifest\.id$")
 _LOOKS_LIKE_AN_ID = re.compile(r"(^|[.(_])ids?\b|\bsubject\b")

@@ -14,7 +14,7 @@ from time import perf_counter
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from core.audit.sealer import MOST, seal_once
+from core.audit.sealer import SEALED_MAX, seal_once
 from core.kit.blob import open_blob_store
 from core.kit.db import Database
 from core.kit.ids import new_id
@@ -101,7 +101,7 @@ def _fill(settings: Settings) -> None:
                     {**tenant, "id": file_id, "size": stored.size_bytes, "sha256": stored.sha256, "key": stored.key},
                 )
         trail.write_many(_RECORDS)
-        while seal_once(database, trail.signer, MOST):
+        while seal_once(database, trail.signer, SEALED_MAX):
             pass
     finally:
         database.close()

@@ -35,8 +35,8 @@ def run(settings: Settings) -> list[Row]:
         bounded("gateway overhead p95", "ms", _added(many, "whole", 0.95), at_most=8),
         bounded("gateway first token p50", "ms", _added(many, "first", 0.5), at_most=2),
     ]
-    sdk, door = (sum(many[side]["cpu_ms"]) / len(many[side]["cpu_ms"]) for side in SIDES)
-    rows.append(Row("gateway processor time", round(door, 2), "ms a call", round(sdk, 2), round(door / sdk, 2)))
+    sdk, gateway = (sum(many[side]["cpu_ms"]) / len(many[side]["cpu_ms"]) for side in SIDES)
+    rows.append(Row("gateway processor time", round(gateway, 2), "ms a call", round(sdk, 2), round(gateway / sdk, 2)))
     return rows
 
 
@@ -48,8 +48,8 @@ def _rows(name: str, measured: dict[str, dict[str, list[float]]]) -> list[Row]:
 
 
 def _added(measured: dict[str, dict[str, list[float]]], what: str, share: float) -> float:
-    door, sdk = (sorted(measured[side][what]) for side in reversed(SIDES))
-    return (_at(door, share) - _at(sdk, share)) * _THOUSAND
+    gateway, sdk = (sorted(measured[side][what]) for side in reversed(SIDES))
+    return (_at(gateway, share) - _at(sdk, share)) * _THOUSAND
 
 
 def _at(values: list[float], share: float) -> float:

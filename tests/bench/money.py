@@ -6,7 +6,7 @@ from decimal import Decimal
 from core.keys.service import IssuedKey, KeyService
 from core.ledger.budgets import BudgetService
 from core.ledger.records import NewBudget, Scope
-from core.limits.book import LimitBook
+from core.limits.cache import LimitCache
 from core.limits.records import LimitKind, ScopeId
 from core.limits.service import LimitService
 from tests.bench.jobs import accepted, empty
@@ -102,7 +102,7 @@ def _budget(systems: Systems, key: IssuedKey, scope: Scope) -> None:
 
 def _quota(systems: Systems, key: IssuedKey, scope: Scope) -> None:
     scope_id = {"organization": key.organization_id, "project": key.project_id, "key": key.id}[scope]
-    service = LimitService(LimitBook(systems.settings))
+    service = LimitService(LimitCache(systems.settings))
     with systems.database.tenant(key.organization_id) as session:
         service.set(session, principal_of(key), ScopeId(scope, scope_id), LimitKind.JOBS_PER_DAY, _PLENTY_JOBS)
 

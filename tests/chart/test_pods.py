@@ -88,7 +88,7 @@ def test_a_pod_may_write_where_its_process_writes(values: Path) -> None:
         assert mounts == {"/var/lib/waybill", "/tmp"}
 
 
-def test_no_pod_speaks_to_the_cluster_or_is_told_of_services(values: Path) -> None:
+def test_no_pod_speaks_to_the_cluster_or_is_given_services(values: Path) -> None:
     for workload in workloads(render(values)).values():
         assert pod(workload)["automountServiceAccountToken"] is False
         # A Service `waybill-api` would set WAYBILL_API_PORT=tcp://…, which is no port.

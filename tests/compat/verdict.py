@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 from pydantic import SecretStr
 
-from core.jobs.waybill.checks import check
+from core.jobs.receipts.checks import check
 from core.kit.db import Database
 from core.kit.ids import JOB, encode
 from core.kit.settings import Settings
@@ -46,14 +46,14 @@ def jobs_ended_once(owner_url: str, marker: Path, receiver: WebhookReceiver, acc
     starts = Counter(UUID(job_id) for job_id, _ in lines)
     unasked = [str(job_id) for job_id, times in starts.items() if times > attempts[job_id]]
     assert not unasked, f"started more often than claimed: {unasked}"
-    told = {encode(JOB, job_id) for job_id, *_, has_receiver, _ in jobs if has_receiver}
+    reported = {encode(JOB, job_id) for job_id, *_, has_receiver, _ in jobs if has_receiver}
     wait_until(
-        lambda: told <= _heard(receiver).keys(), timeout_seconds=_WEBHOOKS_SECONDS, what="a webhook about every job"
+        lambda: reported <= _heard(receiver).keys(), timeout_seconds=_WEBHOOKS_SECONDS, what="a webhook about every job"
     )
     repeated = [job_id for job_id, times in _heard(receiver).items() if times > 1]
     assert not repeated, f"told about more than once: {repeated}"
     handed_back = sum(1 for job_id, times in starts.items() if times > 1)
-    return f"{len(jobs)} jobs, {handed_back} of them handed back and taken up; {len(told)} webhooks"
+    return f"{len(jobs)} jobs, {handed_back} of them handed back and taken up; {len(reported)} webhooks"
 
 
 def proofs_hold(installation: Installation, release: Release, receipts: Sequence[Any]) -> str:

@@ -54,9 +54,9 @@ def processes_of(home: Path) -> list[str]:
 
 def shown_secrets(home: Path) -> list[str]:
     """The parts of the stack that have a secret of it in their environment, where others may see it."""
-    told = json.loads((home / "stack.json").read_text(encoding="utf-8"))["settings"]
+    reported = json.loads((home / "stack.json").read_text(encoding="utf-8"))["settings"]
     hidden = [
-        told[name]
+        reported[name]
         for name in ("database_url", "redis_url", "secret_key", "pseudonym_key", "signing_key", "flower_password")
     ]
     hidden += [path.read_text(encoding="utf-8").strip() for path in home.glob("*.password")]

@@ -68,7 +68,7 @@ class Trail:
         with self.database.tenant(self.organization_id) as session:
             session.execute(_MANY, {"organization": self.organization_id, "project": self.project_id, "count": count})
 
-    def seal(self, most: int = sealer.MOST) -> int:
+    def seal(self, most: int = sealer.SEALED_MAX) -> int:
         """Seal what waits, in batches of `most`; returns how many records were sealed."""
         sealed = 0
         while done := sealer.seal_once(self.database, self.signer, most):

@@ -22,7 +22,7 @@ from core.kit.ids import JOB, encode, new_id
 from core.kit.settings import Settings
 from core.ledger.records import Entry
 from core.ledger.service import entries_of
-from core.registry.deployments import DeploymentBook
+from core.registry.deployments import DeploymentCatalogue
 from core.registry.errors import ModelUnknown
 from core.registry.records import ResolvedModel
 from tests.factories.attempts import Attempt, attempt
@@ -30,7 +30,7 @@ from tests.factories.jobs import Tenant
 from tests.factories.provider_simulator import ProviderSimulator, Tokens, count_words
 
 INPUT_USD, OUTPUT_USD = Decimal("0.001"), Decimal("0.002")
-QUICK = Backoff(base_seconds=0.001, most_seconds=0.002)
+QUICK = Backoff(base_seconds=0.001, max_seconds=0.002)
 
 
 def asked(text_: str = "Tell me about parcels.", **rest: object) -> ChatRequest:
@@ -90,7 +90,7 @@ class SimulatedModels:
 
     def reach_embedder(self, model: ResolvedModel) -> ReachedEmbedder:
         """See `Deployments.reach_embedder`: the embedded one."""
-        return OpenedDeployments(DeploymentBook({}), load_minilm).reach_embedder(model)
+        return OpenedDeployments(DeploymentCatalogue({}), load_minilm).reach_embedder(model)
 
     def close(self) -> None:
         """Close the connections."""

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from core.capability import JobContext, JobSuspended, Manifest, ModelUsage
 from core.kit.errors import CapabilityFailure
-from tests.factories.asking_capabilities import ASK, FAN
 from tests.factories.echo_capability import ECHO
+from tests.factories.question_capabilities import ASK, FAN
 
 SPENDING_MODEL = "local/probe"
 

@@ -98,7 +98,7 @@ class RecordedCall:
     def when_settled(self, hear: Callable[[Decimal | None], None]) -> None:
         hear(None)
 
-    def note(self, count: Callable[[], Mapping[str, int]]) -> None:
+    def checkpoint_usage(self, count: Callable[[], Mapping[str, int]]) -> None:
         """A context in memory outlives its calls."""
 
 

@@ -32,7 +32,7 @@ from pipelines._kit.tools.policies import ToolServer
 from pipelines.registry import manifests
 from tests.factories.attempts import attempt
 from tests.factories.effect_orders import Order
-from tests.factories.effect_tools import book_at
+from tests.factories.effect_tools import tool_policies_at
 
 
 def _kill() -> None:
@@ -95,7 +95,7 @@ def perform(order: Order, ctx: JobContext) -> str:
     client.boundary = KilledLog.boundary = order.boundary
 
     def carry_out(on: JobContext) -> dict[str, Any]:
-        box = ToolBox(on, book_at(order.url, timeout_seconds=3, approval_above=Decimal(1000)), client, "act")
+        box = ToolBox(on, tool_policies_at(order.url, timeout_seconds=3, approval_above=Decimal(1000)), client, "act")
         box._calls.effects = KilledLog(on)
         arguments = {"reference": order.reference}
         if order.operation == "pay":

@@ -13,7 +13,7 @@ import uvicorn
 from mcp.server.fastmcp import FastMCP
 
 from pipelines._kit.tools.policies import Effect, ReadBack, ToolPolicy, ToolServer
-from pipelines._kit.tools.servers import ToolBook
+from pipelines._kit.tools.servers import ToolPolicies
 
 
 class EffectTools:
@@ -67,9 +67,9 @@ class EffectTools:
             self._answers[key] = {"payment_id": f"P-{len(self._answers)}", "amount": amount}
         return self._answers[key]
 
-    def book_of_tools(self, **changed: Any) -> ToolBook:
+    def tool_policies(self, **changed: Any) -> ToolPolicies:
         """The operator's file for it; `changed` are fields of the policy of `pay`."""
-        return book_at(self.url, **changed)
+        return tool_policies_at(self.url, **changed)
 
     @property
     def app(self) -> Any:
@@ -77,7 +77,7 @@ class EffectTools:
         return self._server.streamable_http_app()
 
 
-def book_at(url: str, *, timeout_seconds: float = 10, **changed: Any) -> ToolBook:
+def tool_policies_at(url: str, *, timeout_seconds: float = 10, **changed: Any) -> ToolPolicies:
     """The operator's file for the system at `url`; `changed` are fields of the policy of `pay`."""
     server = ToolServer(name="effects", url=url, timeout_seconds=timeout_seconds, max_attempts=2)
     common: dict[str, Any] = {"server": server, "calls_per_job": 9, "arguments": {}, "results": {}}
@@ -95,7 +95,7 @@ def book_at(url: str, *, timeout_seconds: float = 10, **changed: Any) -> ToolBoo
         ToolPolicy(tool="find_booking", operation="find_booking", effect=Effect.READ, **common),
         ToolPolicy(tool="note", operation="note", effect=Effect.WRITE, **common),
     ]
-    return ToolBook({each.operation: each for each in policies})
+    return ToolPolicies({each.operation: each for each in policies})
 
 
 @contextmanager

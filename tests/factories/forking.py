@@ -37,7 +37,7 @@ _CONTEXT.set_forkserver_preload(
         "pipelines.capabilities",
         "tests.factories.capabilities",
         "workers.batches",
-        "workers.chores",
+        "workers.maintenance",
         "workers.context",
         "workers.heartbeat",
         "workers.services",

@@ -51,14 +51,14 @@ def main() -> None:
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join(1)
-    told = {
+    reported = {
         "heard": heard,
         "attempts": attempts,
         "steps": research.steps,
         "crewai": "crewai" in sys.modules,
         "written": [path for path in written if not path.startswith("/dev/")],
     }
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(reported) + "\n")
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ _FLOWER_PASSWORD = "of-the-tests"
 def parrot(recorded: Recorded) -> Script:
     """Says what it was told, and then the letter, as one who knows these people; as a tool call or JSON when asked."""
     content = recorded.body["messages"][-1]["content"]
-    told = content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
-    said = f"{told} {LETTER}"
-    if told.startswith(SLOWLY):
+    reported = content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
+    said = f"{reported} {LETTER}"
+    if reported.startswith(SLOWLY):
         # Long enough to be stopped in its middle.
         return Answer(*[f"{LETTER} "] * 100, delta_seconds=0.05)
     if recorded.body.get("tools"):
@@ -82,7 +82,7 @@ class GuardedStack:
         wait_until(reached, timeout_seconds=timeout_seconds, what=f"the end of {path}", pause_seconds=0.1)
         return shown[0]
 
-    def told(self, path: str, **waiting: Any) -> str:
+    def reported(self, path: str, **waiting: Any) -> str:
         """All that is shown of a job: itself, its events, its tree, its costs and its waybill."""
         shown = self.wait(path, **waiting)
         if json.loads(shown)["state"] not in ENDED:

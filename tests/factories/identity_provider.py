@@ -66,7 +66,7 @@ class IdentityProvider:
         self.signers = [signer(algorithm)]
         self.requests: list[str] = []
         self.answer_seconds = 0.0
-        self.is_away = False
+        self.is_unavailable = False
         self.announced_issuer: str | None = None
         self.announced_jwks_uri: str | None = None
         self._stopping = threading.Event()
@@ -78,7 +78,7 @@ class IdentityProvider:
             def do_GET(self) -> None:
                 outer.requests.append(self.path)
                 outer._stopping.wait(outer.answer_seconds)
-                found = None if outer.is_away else outer._document(self.path)
+                found = None if outer.is_unavailable else outer._document(self.path)
                 body = json.dumps(found if found is not None else {"error": "away"}).encode()
                 self.send_response(200 if found is not None else 503)
                 self.send_header("content-type", "application/json")

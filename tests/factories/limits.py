@@ -5,7 +5,7 @@ from uuid import UUID
 
 from core.kit.settings import Settings
 from core.limits import repository
-from core.limits.book import LimitBook
+from core.limits.cache import LimitCache
 from core.limits.records import LimitKind, Scope, ScopeId
 from core.limits.service import LimitService
 from tests.factories.jobs import Tenant
@@ -24,8 +24,8 @@ def set_limit(
     own = {"organization": tenant.principal.organization_id, "project": tenant.principal.project_id}
     whose = ScopeId(scope, scope_id or own[scope])
     with tenant.database.tenant(tenant.principal.organization_id) as session:
-        LimitService(LimitBook(settings)).set(session, tenant.principal, whose, LimitKind(kind), value)
-    tenant.service._limits.forget()
+        LimitService(LimitCache(settings)).set(session, tenant.principal, whose, LimitKind(kind), value)
+    tenant.service._limits.evict()
 
 
 def used(tenant: Tenant, kind: str) -> Decimal | None:

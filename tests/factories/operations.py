@@ -8,12 +8,12 @@ from typing import Any
 from core.gateway.service import Gateway
 from pipelines._kit.graph import GraphRunner
 from pipelines._kit.tools.client import McpClient, OfferedTool, ToolError
-from pipelines._kit.tools.opening import Tools
+from pipelines._kit.tools.factory import Tools
 from pipelines._kit.tools.policies import ToolServer
 from pipelines.customer_operations.graph import make_runner
 from pipelines.customer_operations.schemas import ResolveInput, ResolveOutput
-from tests.factories.asking import AskingContext
 from tests.factories.knowledge import Library
+from tests.factories.questions import QuestionContext
 from tests.factories.sample_system import Attached, tool_servers_file
 
 
@@ -81,9 +81,9 @@ class Desk:
     library: Library
     attached: Attached
 
-    def context(self) -> AskingContext:
+    def context(self) -> QuestionContext:
         """A fresh job of the project."""
-        return AskingContext(
+        return QuestionContext(
             capability="customer_operations.resolve",
             organization_id=self.library.principal.organization_id,
             project_id=self.library.principal.project_id,
@@ -118,7 +118,7 @@ class Desk:
         )
         return [str(row["amount"]) for row in rows]
 
-    def audited(self, ctx: AskingContext) -> list[dict[str, Any]]:
+    def audited(self, ctx: QuestionContext) -> list[dict[str, Any]]:
         """The tool calls of the job in the audit trail, in order."""
         from sqlalchemy import text
 

@@ -12,7 +12,7 @@ import psycopg
 
 from core.kit.settings import Settings
 from pipelines._kit.tools.client import McpClient
-from pipelines._kit.tools.opening import Tools
+from pipelines._kit.tools.factory import Tools
 from waybill.sample_system.server import SampleSystem
 
 TOKEN_NAME = "SAMPLE_TOKEN"

@@ -69,9 +69,9 @@ def _observe_content(phoenix: Phoenix, home: Path) -> list[str]:
         base, _ = asking.new_base()
         job = asking.run("knowledge.search", {"knowledge_base": base, "query": f"Who is reachable at {EMAIL}?"})
         spans = _settled(phoenix, [job])
-    told = [each for each in spans.values() if semconv.INPUT_MESSAGES in each.attributes]
-    _say(f"messages are on {len(told)} spans, where the operator wants them")
-    return [*([] if told else ["content on: no span has messages"]), *_leaks("content on", spans)]
+    reported = [each for each in spans.values() if semconv.INPUT_MESSAGES in each.attributes]
+    _say(f"messages are on {len(reported)} spans, where the operator wants them")
+    return [*([] if reported else ["content on: no span has messages"]), *_leaks("content on", spans)]
 
 
 def _check_all(phoenix: Phoenix, project: str, whose: Caller, jobs: Mapping[str, Job]) -> list[str]:

@@ -32,11 +32,11 @@ def test_an_interrupted_run_leaves_no_process_behind(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.survive", "-k", "sigterm_at_many", "--basetemp", str(tmp_path / "run")]
     with (tmp_path / "shown").open("wb") as shown:
         run = subprocess.Popen(command, cwd=ROOT, stdout=shown, stderr=shown, start_new_session=True)
-    told = (tmp_path / "shown").read_text
-    wait_until(lambda: "takes about 2 minutes" in told(), timeout_seconds=120, what="a long form to be announced")
+    reported = (tmp_path / "shown").read_text
+    wait_until(lambda: "takes about 2 minutes" in reported(), timeout_seconds=120, what="a long form to be announced")
     # The test, Postgres, Valkey, a dispatcher and a worker.
     wait_until(lambda: len(running_in(tmp_path)) >= 5, timeout_seconds=120, what="everything to run")
     os.killpg(run.pid, signal.SIGINT)
     assert run.wait(60) == pytest.ExitCode.INTERRUPTED
     wait_until(lambda: not running_in(tmp_path), timeout_seconds=30, what=f"an end of {running_in(tmp_path)}")
-    assert "not run" in told() or "FAILED" in told()
+    assert "not run" in reported() or "FAILED" in reported()

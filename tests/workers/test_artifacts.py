@@ -67,19 +67,19 @@ def test_a_file_is_opened_by_jobs_of_its_own_project_only(
     content.write_bytes(b"%PDF-1.7 hello")
     stranger = new_tenant(settings)
 
-    def keep(owner: Tenant) -> str:
+    def store(owner: Tenant) -> str:
         with content.open("rb") as opened, owner.database.tenant(owner.principal.organization_id) as session:
-            file_id, _, kind = files.keep(owner.principal.project_id, opened, "application/octet-stream")
+            file_id, _, kind = files.store(owner.principal.project_id, opened, "application/octet-stream")
             files.register(
                 session, owner.principal, file_id, name="a.pdf", content_type=kind, size_bytes=14, sha256="0" * 64
             )
             return encode(FILE, file_id)
 
-    with running.context.open_file(keep(tenant)) as file:
+    with running.context.open_file(store(tenant)) as file:
         assert (file.name, file.content_type, file.path.read_bytes()) == ("a.pdf", "application/pdf", b"%PDF-1.7 hello")
         where = file.path
     assert not where.exists()
-    for foreign in (keep(stranger), "file_nonsense", encode(FILE, running.context.job_id)):
+    for foreign in (store(stranger), "file_nonsense", encode(FILE, running.context.job_id)):
         with pytest.raises(CapabilityFailure, match="no file"), running.context.open_file(foreign):
             pass
     stranger.close()

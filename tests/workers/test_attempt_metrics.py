@@ -60,7 +60,7 @@ def test_attempts_are_counted_by_how_they_ended(runtime: Runtime, tenant: Tenant
     assert {
         act: (value(name, capability=capability, outcome=outcome), value(reasons, outcome=outcome, reason=reason or ""))
         for act, (outcome, reason) in ends.items()
-    } == {act: (seen + 1, told + (ends[act][1] is not None)) for act, (seen, told) in before.items()}
+    } == {act: (seen + 1, reported + (ends[act][1] is not None)) for act, (seen, reported) in before.items()}
     assert value("waybill_worker_slots_busy", pool="probe") == 0
 
     done = tenant.submit()

@@ -299,8 +299,8 @@ def test_one_message_is_sent_for_a_whole_batch(house: House, settings: Settings)
         )
     rows = house.sql("SELECT event, body FROM webhook_deliveries")
     assert [row.event for row in rows] == ["batch.completed"] * 2
-    told = json.loads(bytes(rows[0].body))["data"]
-    assert (told["id"], told["counts"]["succeeded"], told["results_file_id"]) == (
+    reported = json.loads(bytes(rows[0].body))["data"]
+    assert (reported["id"], reported["counts"]["succeeded"], reported["results_file_id"]) == (
         ended["id"],
         2,
         ended["results_file_id"],

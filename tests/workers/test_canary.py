@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from core.jobs.receipts import document
 from core.jobs.states import JobState
-from core.jobs.waybill import document
 from core.keys.principal import Principal
 from core.kit.ids import EXPERIMENT, encode
 from core.kit.settings import Settings
@@ -29,7 +29,7 @@ from tests.factories.provider_simulator import Answer, Failure, ProviderSimulato
 from tests.factories.registered import Registrar, write_deployments
 
 EXPERIMENTS = ExperimentService()
-BATCH, BATCHES_MOST = 40, 15
+BATCH, BATCHES_MAX = 40, 15
 
 
 def fails_three_times_in_ten() -> Iterator[Script]:
@@ -75,7 +75,7 @@ def test_a_bad_version_is_rolled_back_by_itself_and_the_waybills_say_so(
             ),
         )
         with worker(settings, "probe", WAYBILL_DEPLOYMENTS_FILE=str(file)), dispatcher(settings):
-            for _ in range(BATCHES_MOST):
+            for _ in range(BATCHES_MAX):
                 jobs = [tenant.submit("ask", model="chat", max_attempts=1) for _ in range(BATCH)]
                 tenant.wait(*jobs, timeout_seconds=60)
                 if look(tenant, experiment).state is not State.RUNNING:

@@ -64,8 +64,8 @@ def test_a_parent_reports_every_end_of_its_twenty_children_and_finishes(settings
     assert job.failures == 0
     assert {(tenant.job(node.id).traceparent or "").split("-")[1] for node in below(tenant, job_id)} == {TRACE}
     events = tenant.events(job_id)
-    told = [event.data["key"] for event in events if event.type == "child.finished"]
-    assert sorted(told) == sorted(outcome["key"] for outcome in found)
+    reported = [event.data["key"] for event in events if event.type == "child.finished"]
+    assert sorted(reported) == sorted(outcome["key"] for outcome in found)
     assert all(later.previous == earlier.id for earlier, later in pairwise(events))
 
 

@@ -263,7 +263,7 @@ def test_a_renewal_of_twenty_leases(stack: Stack) -> None:
         assert leases.claim(single, job_id, "worker", 3600) is not None
 
     def renew() -> None:
-        assert len(leases.beat(single, held, 3600)) == JOBS
+        assert len(leases.renew(single, held, 3600)) == JOBS
 
     for _ in range(WARM):
         renew()

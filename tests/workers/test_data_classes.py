@@ -101,7 +101,7 @@ def test_what_a_job_reads_raises_its_class(settings: Settings, tenant: Tenant, t
     content = tmp_path / "content"
     content.write_bytes(b"%PDF-1.7 hello")
     with content.open("rb") as opened, tenant.database.tenant(owner.organization_id) as session:
-        file_id, _, kind = files.keep(owner.project_id, opened, "application/octet-stream")
+        file_id, _, kind = files.store(owner.project_id, opened, "application/octet-stream")
         files.register(
             session,
             owner,

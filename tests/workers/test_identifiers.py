@@ -71,13 +71,13 @@ def echoed(where: str, state: str = "succeeded") -> Way:
 
     def way(stack: GuardedStack) -> str:
         path = stack.submit("probe.echo", value=f"Found: {LETTER}", where=where)
-        return stack.told(path, states=frozenset({state}))
+        return stack.reported(path, states=frozenset({state}))
 
     return way
 
 
 def json_answer(stack: GuardedStack) -> str:
-    return stack.told(stack.chat(ASKED))
+    return stack.reported(stack.chat(ASKED))
 
 
 def sse(stack: GuardedStack) -> str:
@@ -89,20 +89,20 @@ def sse_of_json(stack: GuardedStack) -> str:
 
 
 def tool_arguments(stack: GuardedStack) -> str:
-    return "\n".join(stack.told(stack.chat(asked, tools=[TOOL])) for asked in (ASKED, UNASKED))
+    return "\n".join(stack.reported(stack.chat(asked, tools=[TOOL])) for asked in (ASKED, UNASKED))
 
 
 def tool_outputs(stack: GuardedStack) -> str:
     call = {"id": "call_1", "name": "write_letter", "arguments": json.dumps({"text": LETTER})}
     asked = {"role": "assistant", "tool_calls": [call]}
-    return stack.told(stack.chat(ASKED, asked, {"role": "tool", "tool_call_id": "call_1", "content": TOOL_OUTPUT}))
+    return stack.reported(stack.chat(ASKED, asked, {"role": "tool", "tool_call_id": "call_1", "content": TOOL_OUTPUT}))
 
 
 def child_jobs(stack: GuardedStack) -> str:
     asked = {"model": "default", "messages": [ASKED]}
-    shown = stack.told(stack.submit("probe.fan", children=[{"capability": "models.chat", "payload": asked}]))
+    shown = stack.reported(stack.submit("probe.fan", children=[{"capability": "models.chat", "payload": asked}]))
     [child] = json.loads(shown.splitlines()[0])["result"]["outcomes"]
-    return "\n".join((shown, stack.told(f"/v1/jobs/{encode(JOB, UUID(child['job_id']))}")))
+    return "\n".join((shown, stack.reported(f"/v1/jobs/{encode(JOB, UUID(child['job_id']))}")))
 
 
 def webhooks(stack: GuardedStack) -> str:
@@ -150,7 +150,7 @@ def artifacts(stack: GuardedStack) -> str:
 
 def understood(stack: GuardedStack, name: str, content: bytes, content_type: str) -> str:
     given = stack.upload(name, content, content_type)
-    shown = stack.told(
+    shown = stack.reported(
         stack.submit("multimodal.understand", files=[given], question="What is said there?"), timeout_seconds=300
     )
     # What was read stands in the regions, and a model that reads no pictures was asked about it.
@@ -273,7 +273,7 @@ def test_no_identifier_is_in_the_events_of_the_project(stack: GuardedStack) -> N
 @pytest.mark.survive("P9")
 def test_no_identifier_is_in_traces_logs_or_flower(stack: GuardedStack) -> None:
     crashed = stack.submit("probe.echo", value=f"Found: {LETTER}", where="crash")
-    failed = stack.told(crashed)
+    failed = stack.reported(crashed)
     assert leaked(failed) == []
     stack.wait(stack.chat(ASKED))
     logs = stack.logs()
@@ -302,7 +302,7 @@ def test_an_analyzer_that_is_killed_in_mid_stream_leaks_nothing_and_the_job_resu
     assert (queued["reason"], queued["error"]["dependency"]) == ("dependency_unavailable", "guard analyzer")
     assert leaked(json.dumps(queued)) == []
     stack.start_analyzer()
-    shown = stack.told(path)
+    shown = stack.reported(path)
     stream.wait_for_end(60)
     job = json.loads(shown.splitlines()[0])
     assert (job["state"], job["attempt"], job["error"]) == ("succeeded", 1, None)

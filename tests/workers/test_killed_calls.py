@@ -37,7 +37,7 @@ def held_after(request: Recorded) -> int:
     return int(request.body["messages"][-1]["content"].rpartition(" ")[2])
 
 
-def notes(redis: Redis, settings: Settings) -> list[str]:
+def usage_checkpoints(redis: Redis, settings: Settings) -> list[str]:
     return [str(key) for key in redis.scan_iter(match=settings.key("call", "*"), count=1000)]
 
 
@@ -69,7 +69,9 @@ def test_killed_at_any_chunk_the_ledger_says_what_the_provider_bills(
                     what="every answer to stand still",
                 )
                 # What arrived in the last moment dies with the process; and the first count loads a tokenizer.
-                wait_until(lambda: len(notes(redis, settings)) == len(places) - 1, timeout_seconds=20, what="notes")
+                wait_until(
+                    lambda: len(usage_checkpoints(redis, settings)) == len(places) - 1, timeout_seconds=20, what="notes"
+                )
                 sleep(0.5)
                 process.kill()
                 assert all(request.finished.wait(10) for request in provider.requests)
@@ -79,7 +81,7 @@ def test_killed_at_any_chunk_the_ledger_says_what_the_provider_bills(
                     timeout_seconds=30,
                     what="the sweep",
                 )
-            assert notes(redis, settings) == []
+            assert usage_checkpoints(redis, settings) == []
         billed = {held_after(request): request.billed for request in provider.requests}
     for place, job_id in jobs.items():
         ((quantities, amount, bound, estimated, reason),) = lost_lines(tenant, job_id)

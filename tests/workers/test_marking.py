@@ -36,9 +36,9 @@ def _document(*, existing: str | None = None) -> bytes:
 
 
 def test_markdown_gets_front_matter_and_keeps_its_own() -> None:
-    told = marked(b"# Title\n\ntext\n", "text/markdown; charset=utf-8", MARK)
-    assert isinstance(told, bytes)
-    _, matter, body = told.decode().split("---\n", 2)
+    result = marked(b"# Title\n\ntext\n", "text/markdown; charset=utf-8", MARK)
+    assert isinstance(result, bytes)
+    _, matter, body = result.decode().split("---\n", 2)
     assert yaml.safe_load(matter) == MARK.plain()
     assert body == "\n# Title\n\ntext\n"
     own = marked(b"---\ntitle: Ours\n---\ntext\n", "text/markdown", MARK)
@@ -55,16 +55,16 @@ def test_markdown_gets_front_matter_and_keeps_its_own() -> None:
 @pytest.mark.parametrize(("kind", "key"), [("PNG", "XML:com.adobe.xmp"), ("JPEG", "xmp")])
 def test_a_picture_carries_xmp_and_every_pixel_stays(kind: str, key: str) -> None:
     content = _picture(kind)
-    told = marked(content, f"image/{kind.lower()}", MARK)
-    assert isinstance(told, bytes)
-    with Image.open(BytesIO(told)) as now, Image.open(BytesIO(content)) as before:
+    result = marked(content, f"image/{kind.lower()}", MARK)
+    assert isinstance(result, bytes)
+    with Image.open(BytesIO(result)) as now, Image.open(BytesIO(content)) as before:
         assert SOURCE_TYPE in str(now.info[key])
         described = now.getxmp()["xmpmeta"]["RDF"]["Description"]
         assert (described["AISystemUsed"], described["Identifier"]) == ("provider/writer", MARK.plain()["job_id"])
         assert now.tobytes() == before.tobytes()
-    with Image.open(BytesIO(told)) as whole:
+    with Image.open(BytesIO(result)) as whole:
         whole.verify()
-    again = marked(told, f"image/{kind.lower()}", Mark(new_id(), utc_now(), "second"))
+    again = marked(result, f"image/{kind.lower()}", Mark(new_id(), utc_now(), "second"))
     assert isinstance(again, bytes)
     with Image.open(BytesIO(again)) as twice:
         assert [each["AISystemUsed"] for each in twice.getxmp()["xmpmeta"]["RDF"]["Description"]] == [
@@ -74,9 +74,9 @@ def test_a_picture_carries_xmp_and_every_pixel_stays(kind: str, key: str) -> Non
 
 
 def test_a_pdf_carries_xmp_beside_its_own() -> None:
-    told = marked(_document(), "application/pdf", MARK)
-    assert isinstance(told, bytes)
-    reader = PdfReader(BytesIO(told), strict=True)
+    result = marked(_document(), "application/pdf", MARK)
+    assert isinstance(result, bytes)
+    reader = PdfReader(BytesIO(result), strict=True)
     assert reader.xmp_metadata is not None
     shown = reader.xmp_metadata.stream.get_data().decode()
     assert SOURCE_TYPE in shown

@@ -82,9 +82,9 @@ def provoke(tenant: Tenant, settings: Settings, folder: Path, seconds: float, co
     assert [(to_wire(job)["attempt"], job.failures) for job in ended] == [(1, 0)] * count
     assert all(job.outages for job in ended[:2])
     events = tenant.events(jobs[0])
-    told = [event for event in events if event.data.get("reason") == Reason.DEPENDENCY_UNAVAILABLE]
-    assert told
-    assert all(event.data["dependency"] == "model deployment there" and event.data["until"] for event in told)
+    reported = [event for event in events if event.data.get("reason") == Reason.DEPENDENCY_UNAVAILABLE]
+    assert reported
+    assert all(event.data["dependency"] == "model deployment there" and event.data["until"] for event in reported)
     return took
 
 

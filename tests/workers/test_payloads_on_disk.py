@@ -82,7 +82,7 @@ class Given:
     def _file(self) -> str:
         files, tenant, content = FileService(self._settings, self._blobs), self._tenant, pdf()
         with tenant.database.tenant(tenant.principal.organization_id) as session:
-            file_id, _, kind = files.keep(tenant.principal.project_id, io.BytesIO(content), "application/pdf")
+            file_id, _, kind = files.store(tenant.principal.project_id, io.BytesIO(content), "application/pdf")
             sha256 = hashlib.sha256(content).hexdigest()
             size = len(content)
             files.register(

@@ -97,7 +97,7 @@ def test_an_answer_given_by_many_at_once_resumes_the_job_once(
     assert refunds(ledger) == [str(job_id)]
 
 
-def test_a_question_nobody_answers_times_out_by_the_databases_clock(settings: Settings, tenant: Tenant) -> None:
+def test_a_question_no_one_answers_times_out_by_the_databases_clock(settings: Settings, tenant: Tenant) -> None:
     with dispatcher(settings), worker(settings):
         job_id = ask(tenant, timeout_seconds=1)
         [job] = tenant.wait(job_id)

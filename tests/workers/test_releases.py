@@ -90,10 +90,10 @@ class Company:
         for job in [self.put_back(each, wanted) for each in jobs]:
             assert job.error is not None
             assert job.error["code"] == "graph_version_missing"
-            told = (
+            reported = (
                 f"The job began with {wanted} {job.capability}, and this worker has {here}. Waits for the release with"
             )
-            assert job.error["message"].startswith(told)
+            assert job.error["message"].startswith(reported)
             assert job.state is JobState.QUEUED
         wait_until(lambda: self.held(jobs) == 0, timeout_seconds=180, what="a moment at which nothing is held")
 

@@ -49,11 +49,11 @@ def test_a_job_that_crashes_its_process_costs_the_others_no_more_than_an_attempt
         assert process.exit_code is None
         # The process that others shared was lost once; after that the job had one to itself.
         assert [line["ended"] for line in logged(process.output(), "worker_lost")] == ["11"]
-        assert [line["exit_code"] for line in logged(process.output(), "lone_job_lost")] == [11]
+        assert [line["exit_code"] for line in logged(process.output(), "isolated_job_lost")] == [11]
 
 
 @pytest.mark.slow(30)
-def test_a_job_that_grows_without_end_ends_alone(settings: Settings, tenant: Tenant) -> None:
+def test_a_job_that_grows_without_end_ends_in_isolation(settings: Settings, tenant: Tenant) -> None:
     quick = brisk(settings)
     bound = json.dumps({"probe": 250})
     with dispatcher(quick), pool_of(quick, concurrency=3, WAYBILL_WORKER_MEMORY_MB=bound) as process:

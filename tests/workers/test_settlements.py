@@ -133,7 +133,7 @@ class MeetsACall:
 
 
 @pytest.mark.parametrize("name", ["kept events", "the end"])
-def test_a_call_that_ends_while_something_is_kept_holds_nobody_up(job: Attempt, name: str) -> None:
+def test_a_call_that_ends_while_something_is_kept_holds_no_one_up(job: Attempt, name: str) -> None:
     context = job.context
     # An end with checkpoints takes a transaction, as kept events do.
     context.checkpoints().save(StoredCheckpoint("", "1", None, "json", b"{}", {"step": 1}))
@@ -144,8 +144,8 @@ def test_a_call_that_ends_while_something_is_kept_holds_nobody_up(job: Attempt, 
         if name == "the end":
             job.succeed(answer="yes")
         else:
-            with context.keeping() as (_, keep_event):
-                keep_event("note.taken", {})
+            with context.persisting() as (_, persist_event):
+                persist_event("note.taken", {})
         ended.set()
 
     threading.Thread(target=keep, daemon=True).start()

@@ -68,7 +68,7 @@ def start_due(tenant: Tenant, settings: Settings) -> int:
 
 
 @pytest.mark.timeout(300)
-def test_a_shadow_answers_again_and_is_shown_to_nobody(tenant: Tenant, settings: Settings, tmp_path: Path) -> None:
+def test_a_shadow_answers_again_and_is_shown_to_no_one(tenant: Tenant, settings: Settings, tmp_path: Path) -> None:
     with ProviderSimulator(Answer("what is shown")) as old, ProviderSimulator(Answer("what is not")) as new:
         file = write_deployments(tmp_path, old=old, new=new)
         registrar = Registrar(settings.model_copy(update={"deployments_file": file}), tenant)

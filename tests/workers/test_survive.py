@@ -290,7 +290,7 @@ def test_a_reader_never_sees_an_event_before_its_row_nor_a_retry_as_final(settin
                 continue
             event = decode_event(message["data"])
             assert message["channel"].decode() == channel(settings, job_id)
-            if event.is_kept:
+            if event.is_persisted:
                 assert event.id in {kept.id for kept in tenant.events(job_id)}
             job = tenant.job(job_id)
             if event.is_final:

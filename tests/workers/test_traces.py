@@ -224,7 +224,7 @@ def test_what_a_lost_worker_could_not_write_is_written_by_the_process_that_finds
         write_swept(tenant.database.single_system(), events, version_of)
         with tenant.database.system() as session:
             queue.mark_dispatched(session, [job_id])
-        execute(runtime, job_id, alone=True)
+        execute(runtime, job_id, isolated=True)
         wait_until(lambda: "invoke_agent probe.act" in names_of(collector), timeout_seconds=30, what="the job's span")
         # Were the process killed here, what its agent did would be missing, and nothing would stand in the air.
         check_recovered(Tree(collector.spans))

@@ -260,9 +260,11 @@ def _storage(load: Load, units: Units) -> tuple[dict[str, float], float]:
     days = {**units.row_bytes["kept_days"], "payloads_and_events": load.retention_days}
     month: dict[str, float] = {}
     total = 0.0
-    for clock, kept_days in days.items():
-        gb_per_day = jobs_per_day * sum(units.row_bytes[driver][clock] * count for driver, count in each.items()) / 1e9
-        month[clock] = gb_per_day * _DAYS_OF_MONTH
+    for retention, kept_days in days.items():
+        gb_per_day = (
+            jobs_per_day * sum(units.row_bytes[driver][retention] * count for driver, count in each.items()) / 1e9
+        )
+        month[retention] = gb_per_day * _DAYS_OF_MONTH
         total += gb_per_day * kept_days
     return month, total
 

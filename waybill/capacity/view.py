@@ -46,7 +46,9 @@ def pods(found: Plan) -> list[Row]:
 
 def needs(found: Plan) -> list[Row]:
     """A row for each figure beyond the limited resources."""
-    months = ", ".join(f"{clock.replace('_', ' ')} {size:,.1f}" for clock, size in found.storage_gb_per_month.items())
+    months = ", ".join(
+        f"{retention.replace('_', ' ')} {size:,.1f}" for retention, size in found.storage_gb_per_month.items()
+    )
     return [
         ("Postgres connections", f"{found.connections:,}"),
         ("with PgBouncer, to Postgres", f"{found.connections_pooled:,}"),

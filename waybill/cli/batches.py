@@ -190,8 +190,8 @@ def _show(output: Output, batch: "Batch", *, as_json: bool) -> None:
     counts = batch.counts
     output.show(f"{batch.id}  {batch.state}")
     parts = ("queued", "running", "succeeded", "failed", "cancelled", "expired")
-    told = ", ".join(f"{getattr(counts, part)} {part}" for part in parts if getattr(counts, part))
-    output.show(f"lines   {counts.total}" + (f": {told}" if told else ""))
+    summary = ", ".join(f"{getattr(counts, part)} {part}" for part in parts if getattr(counts, part))
+    output.show(f"lines   {counts.total}" + (f": {summary}" if summary else ""))
     cap = f" of at most {money(batch.max_cost_usd)}" if batch.max_cost_usd is not None else ""
     output.show(f"cost    {money(batch.cost_usd, priced=batch.priced)}{cap}")
     if batch.delayed_reason:

@@ -46,7 +46,7 @@ def upload(
         for path in paths:
             kind = content_type or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
             file = client.files.upload(
-                path, content_type=kind, data_class=data_class, on_progress=partial(_tell, output, path.name)
+                path, content_type=kind, data_class=data_class, on_progress=partial(_show_progress, output, path.name)
             )
             made.append(file)
             output.show(f"{file.id}  {file.name}  {file.content_type}")
@@ -138,5 +138,5 @@ def delete(file: FileId, url: Url = None, api_key: ApiKey = None, as_json: Json 
         output.document({"id": file, "deleted": True})
 
 
-def _tell(output: Output, name: str, done: int, total: int) -> None:
+def _show_progress(output: Output, name: str, done: int, total: int) -> None:
     output.note(f"{name}: {done * 100 // total} %", style="dim")

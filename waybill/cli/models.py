@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from waybill.cli.connect import connect
-from waybill.cli.everybody import Registry, registry
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
 from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
+from waybill.cli.shared_models import Registry, registry
 
 if TYPE_CHECKING:
     from waybill.client.models import Model, Resource
@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Manage models, their versions and 
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.", show_default=False)]
 Number = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="The version's number.", show_default=False)]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Reason, recorded in the history.", show_default=False)]
-Everybody = Annotated[bool, typer.Option("--everybody", help="Apply to shared models. Accesses the database directly.")]
+Shared = Annotated[bool, typer.Option("--everybody", help="Apply to shared models. Accesses the database directly.")]
 Limit = Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")]
 Cursor = Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")]
 
@@ -68,14 +68,14 @@ def show(model: Name, url: Url = None, api_key: ApiKey = None, as_json: Json = F
 def create(
     name: Name,
     description: Annotated[str, typer.Option(help="What the model is for.")] = "",
-    everybody: Everybody = False,
+    shared: Shared = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
     """Create a model and print its id. It cannot be called until a version is added and promoted."""
     output = Output(as_json=as_json)
-    with registry(url, api_key, everybody=everybody) as models:
+    with registry(url, api_key, shared=shared) as models:
         made = models.create(name, description)
     if as_json:
         output.document(made.as_json())
@@ -129,7 +129,7 @@ def add_version(
             "--promote", metavar="REASON", show_default=False, help="Promote the version immediately, for this reason."
         ),
     ] = None,
-    everybody: Everybody = False,
+    shared: Shared = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -152,7 +152,7 @@ def add_version(
     required = {"deployment": deployment, "provider_model": provider_model, "context_window": context_window}
     body = required | {name: value for name, value in given.items() if value is not None}
     output = Output(as_json=as_json)
-    with registry(url, api_key, everybody=everybody) as models:
+    with registry(url, api_key, shared=shared) as models:
         found = _find(models, model)
         made = models.add_version(found.id, body)
         if promote_because is not None:
@@ -174,14 +174,14 @@ def promote(
     model: Name,
     version: Number,
     reason: Reason,
-    everybody: Everybody = False,
+    shared: Shared = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
     """Make a version the champion, which serves the model's name. Takes effect within two seconds."""
     output = Output(as_json=as_json)
-    with registry(url, api_key, everybody=everybody) as models:
+    with registry(url, api_key, shared=shared) as models:
         changed = models.promote(_find(models, model).id, version, reason)
     _answer_model(output, changed)
 
@@ -190,14 +190,14 @@ def promote(
 def rollback(
     model: Name,
     reason: Reason,
-    everybody: Everybody = False,
+    shared: Shared = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
     """Roll back to the previous champion. Run it again to go back further."""
     output = Output(as_json=as_json)
-    with registry(url, api_key, everybody=everybody) as models:
+    with registry(url, api_key, shared=shared) as models:
         found = _find(models, model)
         # Send the champion seen here, so that a concurrent rollback is not repeated.
         changed = models.rollback(found.id, reason, champion=found.champion)
@@ -209,14 +209,14 @@ def retire(
     model: Name,
     version: Number,
     reason: Reason,
-    everybody: Everybody = False,
+    shared: Shared = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
     """Retire a version, so that it serves no more calls."""
     output = Output(as_json=as_json)
-    with registry(url, api_key, everybody=everybody) as models:
+    with registry(url, api_key, shared=shared) as models:
         changed = models.retire(_find(models, model).id, version, reason)
     _answer(output, changed, f"version {changed.version} is {changed.stage}")
 
@@ -226,14 +226,14 @@ def restore(
     model: Name,
     version: Number,
     reason: Reason,
-    everybody: Everybody = False,
+    shared: Shared = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
     """Make a retired version a candidate again."""
     output = Output(as_json=as_json)
-    with registry(url, api_key, everybody=everybody) as models:
+    with registry(url, api_key, shared=shared) as models:
         changed = models.restore(_find(models, model).id, version, reason)
     _answer(output, changed, f"version {changed.version} is {changed.stage}")
 
@@ -332,7 +332,7 @@ def alias(
     ] = None,
     project: Annotated[str | None, typer.Option(show_default=False, help="Only in this project: prj_….")] = None,
     capability: Annotated[str | None, typer.Option(show_default=False, help="Only for this capability.")] = None,
-    everybody: Everybody = False,
+    shared: Shared = False,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -341,11 +341,11 @@ def alias(
 
     Example: waybill models alias default writer --capability knowledge.search
     """
-    if everybody and (project or capability):
+    if shared and (project or capability):
         raise typer.BadParameter("shared aliases apply everywhere", param_hint="--everybody")
     output = Output(as_json=as_json)
-    if everybody:
-        with registry(url, api_key, everybody=True) as models:
+    if shared:
+        with registry(url, api_key, shared=True) as models:
             made = models.set_alias(name, model, version)
     else:
         with connect(url, api_key) as client:

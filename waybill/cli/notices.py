@@ -26,7 +26,7 @@ def teller(output: Output) -> "Callable[[Notice], None]":
     The start of each step is shown too, so that a slow start shows what it is waiting for.
     """
 
-    def tell(notice: "Notice") -> None:
+    def notify(notice: "Notice") -> None:
         if output.as_json:
             output.record({"event": "part", **asdict(notice)})
             return
@@ -37,4 +37,4 @@ def teller(output: Output) -> "Callable[[Notice], None]":
         text = f"  {notice.text}" if notice.text else ""
         output.note(f"{mark} {notice.kind:<9} {notice.name}{took}{text}", style=style)
 
-    return tell
+    return notify

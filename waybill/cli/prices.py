@@ -85,7 +85,7 @@ def set_price(
     above_input_tokens: Annotated[
         int, typer.Option(metavar="TOKENS", min=0, help="Apply only to calls with more input tokens than this.")
     ] = 0,
-    everybody: Annotated[
+    shared: Annotated[
         bool,
         typer.Option(
             "--everybody",
@@ -101,8 +101,8 @@ def set_price(
     Example: waybill prices set azure our-gpt-4o output_tokens 0.000009 --from 2027-01-01T00:00:00Z
     """
     output = Output(as_json=as_json)
-    if everybody:
-        _set_for_everybody(provider, model, unit, usd, valid_from, above_input_tokens, output)
+    if shared:
+        _set_shared_price(provider, model, unit, usd, valid_from, above_input_tokens, output)
         return
     with connect(url, api_key) as client:
         price = client.prices.set(
@@ -141,7 +141,7 @@ def seed(as_json: Json = False) -> None:
         output.note(f"{done.left_to_operator:,} kept as an operator set them", style="dim")
 
 
-def _set_for_everybody(
+def _set_shared_price(
     provider: str, model: str, unit: str, usd: str, valid_from: str | None, above_input_tokens: int, output: Output
 ) -> None:
     from datetime import datetime
@@ -150,7 +150,7 @@ def _set_for_everybody(
     from core.kit.db import Database
     from core.kit.ids import PRICE, encode
     from core.ledger.prices.records import NewPrice
-    from core.ledger.prices.service import set_price_for_everybody
+    from core.ledger.prices.service import set_shared_price
     from core.ledger.records import Unit
     from waybill.cli.local import local_settings
 
@@ -163,7 +163,7 @@ def _set_for_everybody(
     database = Database(local_settings(), application_name="waybill-cli", pool_size=1)
     try:
         with database.system() as session:
-            price = set_price_for_everybody(session, new)
+            price = set_shared_price(session, new)
     finally:
         database.close()
     if output.as_json:

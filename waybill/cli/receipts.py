@@ -68,7 +68,7 @@ def verify(
 
     Example: waybill verify waybill.json --jwks https://waybill.example/.well-known/jwks.json
     """
-    from core.jobs.waybill.checks import check, holds
+    from core.jobs.receipts.checks import check, holds
 
     output = Output(as_json=as_json)
     document = _read(file)

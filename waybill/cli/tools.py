@@ -12,7 +12,7 @@ from waybill.cli.output import Output
 
 if TYPE_CHECKING:
     from pipelines._kit.tools.inspection import Finding
-    from pipelines._kit.tools.servers import ToolBook
+    from pipelines._kit.tools.servers import ToolPolicies
 
 app = typer.Typer(no_args_is_help=True, help="Check and set up the tools of your own system.", epilog=EPILOG)
 
@@ -98,10 +98,10 @@ def _inspect(file: Path, customer: str | None, order: str | None) -> "tuple[list
     from waybill.cli.local import local_settings
 
     currency = load_policy().currency
-    book = read_tool_servers(local_settings().model_copy(update={"tool_servers_file": file}))
+    policies = read_tool_servers(local_settings().model_copy(update={"tool_servers_file": file}))
     client, findings = McpClient(), {}
     try:
-        for server in {policy.server.name: policy.server for policy in book}.values():
+        for server in {policy.server.name: policy.server for policy in policies}.values():
             try:
                 offered = client.offered(server)
             except ToolError as error:
@@ -110,14 +110,14 @@ def _inspect(file: Path, customer: str | None, order: str | None) -> "tuple[list
                     remedy=f"check that {server.name} is running, and that its url is its MCP endpoint",
                     code=error.code,
                 ) from error
-            for policy in book:
+            for policy in policies:
                 if policy.server.name == server.name:
                     asked = OPERATIONS.get(policy.operation)
                     found = inspect(policy, asked, offered.get(policy.tool))
                     if asked is not None and policy.currency not in {None, currency}:
                         found.missing.append(f"it uses {policy.currency}, but policy.toml says {currency}")
                     findings[policy.operation] = found
-        _try_reads(client, book, findings, customer, order)
+        _try_reads(client, policies, findings, customer, order)
     finally:
         client.close()
     absent = {name: each.without for name, each in OPERATIONS.items() if name not in findings}
@@ -125,14 +125,14 @@ def _inspect(file: Path, customer: str | None, order: str | None) -> "tuple[list
 
 
 def _try_reads(
-    client: Any, book: "ToolBook", findings: "dict[str, Finding]", customer: str | None, order: str | None
+    client: Any, policies: "ToolPolicies", findings: "dict[str, Finding]", customer: str | None, order: str | None
 ) -> None:
     """Call the read operations, with the operator's values and earlier answers."""
     from pipelines._kit.tools.inspection import try_reading
     from pipelines.customer_operations.operations import OPERATIONS
 
     def read(operation: str, **arguments: Any) -> dict[str, Any]:
-        policy = next((each for each in book if each.operation == operation), None)
+        policy = next((each for each in policies if each.operation == operation), None)
         if policy is None or findings[operation].missing:
             return {}
         answer, wrong = try_reading(client, policy, OPERATIONS[operation], arguments)

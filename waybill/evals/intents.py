@@ -74,11 +74,11 @@ def run_intents_eval(
     `cache` is a folder that keeps embeddings between runs, under the digest of model and texts. `progress` receives
     (what, done, total). Raises `waybill.evals.files.UnreadableData`.
     """
-    tell = progress or _silently
+    report = progress or _silently
     learned, asked = _read(data / "train.csv"), _read(data / "test.csv")
     began = perf_counter()
-    vectors = _embed([text for text, _ in learned], embedder, cache, partial(tell, "train"))
-    queries = _embed([text for text, _ in asked], embedder, cache, partial(tell, "test"))
+    vectors = _embed([text for text, _ in learned], embedder, cache, partial(report, "train"))
+    queries = _embed([text for text, _ in asked], embedder, cache, partial(report, "test"))
     embedded = perf_counter()
     classifier = IntentClassifier([text for text, _ in learned], [intent for _, intent in learned], vectors)
     trained = perf_counter()
@@ -134,7 +134,7 @@ def _read(path: Path) -> list[tuple[str, str]]:
 
 
 def _embed(
-    texts: Sequence[str], embedder: Embedder, cache: Path | None, tell: Callable[[int, int], None]
+    texts: Sequence[str], embedder: Embedder, cache: Path | None, report: Callable[[int, int], None]
 ) -> NDArray[np.float32]:
     kept = None
     if cache is not None:
@@ -153,7 +153,7 @@ def _embed(
             vectors = np.zeros((len(texts), part.shape[1]), dtype=np.float32)
         vectors[rows] = part
         done += len(rows)
-        tell(done, len(texts))
+        report(done, len(texts))
     assert vectors is not None
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -86,14 +86,14 @@ def run_retrieval_eval(
 
     `progress` receives (what, done, total). Nothing stays in the database. Raises `waybill.evals.files.UnreadableData`.
     """
-    tell = progress or _silently
+    report = progress or _silently
     data_set = load(data)
     with measuring(settings or get_settings()) as (session, principal):
         knowledge = KnowledgeService()
         base = knowledge.create_base(session, principal, f"evaluation of {data_set.name}"[:200], "", embedder.name)
-        owners = _store(session, principal, base.id, data_set, embedder=embedder, tell=tell)
+        owners = _store(session, principal, base.id, data_set, embedder=embedder, report=report)
         base = knowledge.get_base(session, principal, base.id)
-        figures = tuple(_ask(session, base, data_set, owners, embedder=embedder, tell=tell))
+        figures = tuple(_ask(session, base, data_set, owners, embedder=embedder, report=report))
     durations = [query.milliseconds for query in figures]
     return Report(
         data=data_set.name,
@@ -109,7 +109,7 @@ def run_retrieval_eval(
 
 
 def _store(
-    session: Session, principal: Principal, base_id: UUID, data_set: DataSet, *, embedder: Embedder, tell: Progress
+    session: Session, principal: Principal, base_id: UUID, data_set: DataSet, *, embedder: Embedder, report: Progress
 ) -> dict[UUID, str]:
     """Ingest the documents as the capability would; returns the data set's id of each stored document."""
     knowledge, owners = KnowledgeService(), {}
@@ -131,7 +131,7 @@ def _store(
         stored = [_new_chunk(chunk, vector) for chunk, vector in zip(chunks, vectors, strict=True)]
         knowledge.store_chunks(session, principal, document, stored, ingested="evaluation", pages=None)
         owners[document.id] = name
-        tell("documents", done, len(data_set.documents))
+        report("documents", done, len(data_set.documents))
     return owners
 
 
@@ -142,7 +142,7 @@ def _ask(
     owners: dict[UUID, str],
     *,
     embedder: Embedder,
-    tell: Progress,
+    report: Progress,
 ) -> Iterator[QueryFigures]:
     knowledge = KnowledgeService()
     for done, (query, text) in enumerate(data_set.queries.items(), start=1):
@@ -160,7 +160,7 @@ def _ask(
             milliseconds=round(elapsed * 1000, 3),
             first=tuple(ranking[:NDCG_DEPTH]),
         )
-        tell("queries", done, len(data_set.queries))
+        report("queries", done, len(data_set.queries))
 
 
 def _new_chunk(chunk: Chunk, vector: NDArray[np.float32]) -> NewChunk:

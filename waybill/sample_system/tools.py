@@ -37,22 +37,24 @@ def _add_reads(server: FastMCP, database: SampleDatabase) -> None:
     @server.tool(annotations=_READ)
     async def find_customer(email: str | None = None, customer_id: str | None = None) -> CallToolResult:
         """The customer with this address or id."""
-        return await _told(database, lambda at: reads.find_customer(at, email=email, customer_id=customer_id))
+        return await _answer(database, lambda at: reads.find_customer(at, email=email, customer_id=customer_id))
 
     @server.tool(annotations=_READ)
     async def list_orders(customer_id: CustomerId, limit: int = 10) -> CallToolResult:
         """The customer's newest orders."""
-        return await _told(database, lambda at: {"orders": reads.list_orders(at, customer_id=customer_id, limit=limit)})
+        return await _answer(
+            database, lambda at: {"orders": reads.list_orders(at, customer_id=customer_id, limit=limit)}
+        )
 
     @server.tool(annotations=_READ)
     async def get_order(customer_id: CustomerId, reference: str) -> CallToolResult:
         """One order of the customer, by order number or tracking number, with its refunds."""
-        return await _told(database, lambda at: reads.get_order(at, customer_id=customer_id, reference=reference))
+        return await _answer(database, lambda at: reads.get_order(at, customer_id=customer_id, reference=reference))
 
     @server.tool(annotations=_READ)
     async def track_parcel(tracking: str) -> CallToolResult:
         """What the public tracking page shows of a parcel."""
-        return await _told(database, lambda at: reads.track(at, tracking=tracking))
+        return await _answer(database, lambda at: reads.track(at, tracking=tracking))
 
 
 def _add_money(server: FastMCP, database: SampleDatabase) -> None:
@@ -127,7 +129,7 @@ def _add_writes(server: FastMCP, database: SampleDatabase) -> None:
         return await _done(database, effects.send_message, idempotency_key, customer_id=customer_id, body=body)
 
 
-async def _told(database: SampleDatabase, read: Callable[[Connection[DictRow]], dict[str, Any]]) -> CallToolResult:
+async def _answer(database: SampleDatabase, read: Callable[[Connection[DictRow]], dict[str, Any]]) -> CallToolResult:
     def work() -> CallToolResult:
         try:
             with database.transaction() as connection:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import httpx
 
-from core.jobs.waybill.checks import check, holds
+from core.jobs.receipts.checks import check, holds
 from core.kit.signing import Keyring
 from waybill.client import ClientError, Job, WaitTimedOut, WaybillClient
 from waybill.smoke.document import DOCUMENT, PICTURED, QUESTION, pdf

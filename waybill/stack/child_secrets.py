@@ -14,7 +14,7 @@ from waybill.stack.plan import Child, spell, variable_of, variables_of
 def give_passwords(home: Home, settings: Settings) -> dict[str, str]:
     """Create passwords for the logins once, and set them in the Postgres of `settings`."""
     assert settings.database_url is not None
-    passwords = {login: home.kept_secret(f"{login}.password") for login in LOGINS}
+    passwords = {login: home.load_or_create_secret(f"{login}.password") for login in LOGINS}
     set_passwords(settings.database_url.get_secret_value(), passwords)
     return passwords
 

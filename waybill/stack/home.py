@@ -98,17 +98,17 @@ class Home:
         """Remove the run file."""
         (self.folder / RUN_FILE).unlink(missing_ok=True)
 
-    def kept_secret(self, name: str, make: Callable[[], str] | None = None) -> str:
+    def load_or_create_secret(self, name: str, make: Callable[[], str] | None = None) -> str:
         """The secret of that name, created at the first call, readable by its owner only."""
         path = self.folder / name
         try:
             return path.read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             value = make() if make else secrets.token_urlsafe(_SECRET_BYTES)
-            self.keep_secret(name, value)
+            self.store_secret(name, value)
             return value
 
-    def keep_secret(self, name: str, value: str) -> None:
+    def store_secret(self, name: str, value: str) -> None:
         """Replace the secret of that name."""
         self.write(name, value)
 

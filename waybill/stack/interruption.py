@@ -21,7 +21,7 @@ class Interruptions:
     def install(self) -> None:
         """Take over the signals; only the main thread may."""
         for number in _NUMBERS:
-            self._previous[number] = signal.signal(number, self._note)
+            self._previous[number] = signal.signal(number, self._interrupt)
 
     def restore(self) -> None:
         """Restore the earlier signal handlers."""
@@ -29,7 +29,7 @@ class Interruptions:
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         self._previous.clear()
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
         if not self.is_counting:
             self.is_counting = True

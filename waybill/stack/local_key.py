@@ -23,7 +23,7 @@ def local_key(home: Home, settings: Settings) -> str:
             issued = KeyService(settings).create_key(
                 session, organization=ORGANIZATION, project=PROJECT, name=NAME, scopes=Role.OWNER.scopes
             )
-        home.keep_secret(_SECRET, issued.plaintext)
+        home.store_secret(_SECRET, issued.plaintext)
         return issued.plaintext
     finally:
         database.close()

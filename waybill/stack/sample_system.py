@@ -15,7 +15,7 @@ _SHIPPED_PORT = f"127.0.0.1:{PORT}/"
 
 def attach(settings: Settings, home: Home, port: int) -> Settings:
     """The settings under which workers find the sample system on `port`; creates its token and its file."""
-    home.kept_secret(TOKEN_FILE)
+    home.load_or_create_secret(TOKEN_FILE)
     shipped = files("waybill.sample_system").joinpath("tool_servers.toml").read_text(encoding="utf-8")
     path = _path(settings)
     path.write_text(shipped.replace(_SHIPPED_PORT, f"127.0.0.1:{port}/"), encoding="utf-8")

@@ -270,7 +270,7 @@ class Stack:
         part.server.start()
         part.pid = part.server.pid
         assert part.pid is not None
-        self._tell_reaper(f"+{part.pid} {int(part.when_orphaned)}")
+        self._notify_reaper(f"+{part.pid} {int(part.when_orphaned)}")
         part.crashes.started()
 
     def _prepare(self, settings: Settings) -> Settings:
@@ -285,17 +285,17 @@ class Stack:
             ),
         }
         if settings.secret_key is None:
-            changes["secret_key"] = SecretStr(self._home.kept_secret(SECRET_KEY_FILE))
+            changes["secret_key"] = SecretStr(self._home.load_or_create_secret(SECRET_KEY_FILE))
         if settings.pseudonym_key is None:
-            changes["pseudonym_key"] = SecretStr(self._home.kept_secret(PSEUDONYM_KEY_FILE))
+            changes["pseudonym_key"] = SecretStr(self._home.load_or_create_secret(PSEUDONYM_KEY_FILE))
         if settings.signing_key is None:
-            changes["signing_key"] = SecretStr(self._home.kept_secret(SIGNING_KEY_FILE, generate_seed))
+            changes["signing_key"] = SecretStr(self._home.load_or_create_secret(SIGNING_KEY_FILE, generate_seed))
         if self._guard and settings.guard_url is None:
             if not plan.is_guard_installed():
                 raise StackError("the guard's packages are not installed; run: pip install 'waybill[guard]'")
             changes["guard_url"] = plan.own_guard_url(settings)
         if settings.flower_password is None:
-            changes["flower_password"] = SecretStr(self._home.kept_secret("flower.password"))
+            changes["flower_password"] = SecretStr(self._home.load_or_create_secret("flower.password"))
         for name, part in (("api_port", "api"), ("flower_port", "flower")):
             wanted = getattr(settings, name)
             if wanted not in {0, changes[name]}:
@@ -359,8 +359,8 @@ class Stack:
                 self._home.logs / f"{child.name}.log",
                 self._secrets.environment(child),
                 self._patience,
-                born=lambda pid: self._tell_reaper(f"+{pid} {int(signal.SIGTERM)}"),
-                gone=lambda pid: self._tell_reaper(f"-{pid}"),
+                born=lambda pid: self._notify_reaper(f"+{pid} {int(signal.SIGTERM)}"),
+                gone=lambda pid: self._notify_reaper(f"-{pid}"),
             )
             self._children.append(process)
             self._say("starting", child.name)
@@ -388,7 +388,7 @@ class Stack:
 
     def _tend_server(self, part: _Part) -> None:
         if part.crashes.due_at is None and part.server.pid is None:
-            self._tell_reaper(f"-{part.pid}")
+            self._notify_reaper(f"-{part.pid}")
             self._count_crash(part.name, part.crashes, "stopped unexpectedly")
         if part.crashes.is_due:
             try:
@@ -455,7 +455,7 @@ class Stack:
         self._say("stopping", part.name)
         began = monotonic()
         part.server.stop()
-        self._tell_reaper(f"-{pid}")
+        self._notify_reaper(f"-{pid}")
         self._say("stopped", part.name, seconds=monotonic() - began)
 
     def _employ_reaper(self) -> None:
@@ -469,7 +469,7 @@ class Stack:
             pass_fds=(self._home.lock_descriptor,),
         )
 
-    def _tell_reaper(self, line: str) -> None:
+    def _notify_reaper(self, line: str) -> None:
         assert self._reaper is not None
         assert self._reaper.stdin is not None
         try:

@@ -18,7 +18,7 @@ from core.guard.wire import ANSWER_MAX_BYTES
 from core.kit.logging import get_logger
 from core.kit.metrics import GUARD_CHARACTERS, GUARD_CHILDREN_LOST
 from pipelines._kit.sandbox.pool import Pool
-from pipelines._kit.sandbox.purpose import CRASHED, Bounds, Purpose, SandboxFailure
+from pipelines._kit.sandbox.profile import CRASHED, Bounds, SandboxFailure, SandboxProfile
 
 ENTRY = "workers.analyzer.child:open_detector"
 # Larger requests are analyzed by themselves: a batch must not delay its small requests by much.
@@ -68,7 +68,7 @@ class Batches:
         self._ready = Event()
         clock_seconds = timeout_seconds / 2
         self._pool = Pool(
-            Purpose(
+            SandboxProfile(
                 name="guard",
                 entry=entry,
                 bounds=Bounds(
@@ -81,7 +81,7 @@ class Batches:
                 size=size,
                 calls=1_000_000,
                 # spaCy caches every word that it has seen.
-                keep_bytes=_GIB,
+                resident_max_bytes=_GIB,
                 idle_seconds=float("inf"),
             )
         )

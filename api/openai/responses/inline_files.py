@@ -56,7 +56,7 @@ def take_out(request: Request, body: CreateResponse) -> list[InlineFile]:
 
 
 @contextmanager
-def kept(
+def stored(
     runtime: Runtime, session: Session, principal: Principal, files: Sequence[InlineFile], data_class: DataClass | None
 ) -> Iterator[None]:
     """Adds the files to the project in `session`'s transaction; if the block fails, none is added. Blocks."""
@@ -64,7 +64,7 @@ def kept(
     try:
         for file in files:
             opened = BytesIO(file.content)
-            file_id, place, kind = runtime.files.keep(principal.project_id, opened, file.media_type, file.id)
+            file_id, place, kind = runtime.files.store(principal.project_id, opened, file.media_type, file.id)
             places.append(place)
             runtime.files.register(
                 session,

@@ -161,14 +161,14 @@ def load_minilm(*, threads: int | None = None) -> MiniLM:
         return _load(threads or min(2, os.cpu_count() or 1))
 
 
-def _forget_after_fork() -> None:
+def _reset_after_fork() -> None:
     """A child has the parent's session but none of its threads, and would wait for them forever."""
     global _loading  # noqa: PLW0603 - the lock may be held by a thread that does not exist in the child
     _loading = Lock()
     _load.cache_clear()
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
+os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def _installed_file(package: str, path: Path) -> Path:

@@ -9,7 +9,7 @@ import anthropic
 import httpx2
 
 from core.gateway.errors import GatewayError
-from core.gateway.interruptible import asking, open_client2
+from core.gateway.interruptible import interruptible, open_client2
 from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
 from core.gateway.providers import failures
 from core.gateway.providers.anthropic_wire import OPTIONS, Reader, arguments_of
@@ -96,7 +96,7 @@ class Anthropic:
         meter.sent = True
         forced = request.output_schema is not None and not self._native_schema
         reader = Reader(meter, request.output_name if forced else None)
-        with asking(check):
+        with interruptible(check):
             stream = self._open(request, meter)
         with stream:
             meter.request_id = stream.response.headers.get("request-id")

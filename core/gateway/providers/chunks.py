@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterator
 from typing import Any, Protocol
 
-from core.gateway.interruptible import asking
+from core.gateway.interruptible import interruptible
 from core.gateway.models import Check, Chunk
 from core.gateway.streams import END, Meter, next_event
 
@@ -24,7 +24,7 @@ def chunks_of(
     """The chunks in order. `check` is called at every event, including those that show nothing."""
     while True:
         # Not around the yield: the caller handles a chunk in its own context and thread.
-        with asking(check):
+        with interruptible(check):
             event = next_event(events, meter, failures)
         if event is END:
             break

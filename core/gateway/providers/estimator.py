@@ -13,7 +13,7 @@ from threading import Lock
 CountTokens = Callable[[str], int]
 
 # A report further off than this must have counted something else.
-_MOST_FACTOR = 8.0
+_MAX_FACTOR = 8.0
 # Past observations count for less with every report: a deployment may switch to another model.
 _KEPT = 0.95
 # The first calls teach most. Later ones are sampled occasionally, because counting costs processor time.
@@ -34,7 +34,7 @@ class _Ruler:
         return counted * self.reported / self.counted if self.counted else counted
 
     def learn(self, counted: int, reported: int) -> None:
-        if counted < 1 or not 1 / _MOST_FACTOR <= reported / counted <= _MOST_FACTOR:
+        if counted < 1 or not 1 / _MAX_FACTOR <= reported / counted <= _MAX_FACTOR:
             return
         # Its error is measured before it learns; without a report there is no measurement yet.
         error = abs(self.measure(counted) - reported) / reported if self.samples else 1.0

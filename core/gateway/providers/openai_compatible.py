@@ -12,7 +12,7 @@ import httpx
 import openai
 
 from core.gateway.errors import GatewayError
-from core.gateway.interruptible import asking, open_client
+from core.gateway.interruptible import interruptible, open_client
 from core.gateway.models import Ability, ChatRequest, ChatStream, Check, Chunk
 from core.gateway.providers import failures
 from core.gateway.providers.chunks import chunks_of
@@ -97,7 +97,7 @@ class OpenAICompatible:
     def _chunks(self, request: ChatRequest, meter: Meter, check: Check) -> Generator[Chunk, None, None]:
         meter.sent = True
         reader = Reader(meter)
-        with asking(check):
+        with interruptible(check):
             stream = self._open(request, meter)
         with stream:
             meter.request_id = stream.response.headers.get("x-request-id")

@@ -9,7 +9,7 @@ import openai
 from numpy.typing import NDArray
 
 from core.capability import ModelUsage
-from core.gateway.interruptible import asking, open_client
+from core.gateway.interruptible import interruptible, open_client
 from core.gateway.models import Check
 from core.gateway.providers import failures
 from core.gateway.providers.estimator import CountTokens
@@ -90,7 +90,7 @@ class OpenAIEmbeddings:
     def _ask(self, batch: list[str], dimensions: int | None, check: Check) -> Any:
         more: dict[str, Any] = {} if dimensions is None else {"dimensions": dimensions}
         try:
-            with asking(check):
+            with interruptible(check):
                 # As JSON: the SDK would build an object for every vector.
                 answer = self._client.post(
                     "/embeddings",

@@ -42,7 +42,7 @@ class Breaker:
         clock: Callable[[], float] = monotonic,
         report: Callable[[State], None] = lambda _: None,
     ) -> None:
-        self._most = failures
+        self._max = failures
         self._open_seconds = open_seconds
         self._clock = clock
         self._report = report
@@ -66,7 +66,7 @@ class Breaker:
             if state is State.OPEN or (state is State.HALF_OPEN and self._probing):
                 return False
             self._probing = state is State.HALF_OPEN
-            self._tell(state)
+            self._notify(state)
             return True
 
     @property
@@ -81,22 +81,22 @@ class Breaker:
         """The deployment answered, even if with an odd response or a refusal."""
         with self._lock:
             self._failures, self._opened_at, self._probing = 0, None, False
-            self._tell(State.CLOSED)
+            self._notify(State.CLOSED)
 
     def fail(self) -> None:
         """The deployment is unavailable."""
         with self._lock:
             self._failures += 1
-            if self._probing or self._failures >= self._most:
+            if self._probing or self._failures >= self._max:
                 self._opened_at, self._probing = self._clock(), False
-                self._tell(State.OPEN)
+                self._notify(State.OPEN)
 
     def abandon(self) -> None:
         """The call ended without revealing anything about the deployment."""
         with self._lock:
             self._probing = False
 
-    def _tell(self, state: State) -> None:
+    def _notify(self, state: State) -> None:
         if state is not self._reported:
             self._reported = state
             self._report(state)

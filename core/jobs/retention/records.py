@@ -36,7 +36,7 @@ PARTITIONED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class RetentionPeriod:
     """How long a project keeps one kind of data, and where that is set; no number of days means forever.
 
     With a `data_class` it applies to payloads of jobs of that class and above, and only where it is the shortest.

@@ -17,7 +17,7 @@ from core.kit.settings import Settings
 from core.kit.signing import Signer
 
 BATCH = 200
-BATCHES_MOST = 250
+BATCHES_MAX = 250
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -28,7 +28,7 @@ def run_once(
     signer: Signer | None,
     *,
     batch: int = BATCH,
-    batches: int = BATCHES_MOST,
+    batches: int = BATCHES_MAX,
 ) -> Run:
     """Blank payloads past their shortest period, at most `batches` of `batch` jobs; drop partitions past every period.
 
@@ -79,7 +79,7 @@ def _blank_batch(database: Database, blobs: BlobStore, settings: Settings, most:
 
 def _drop_past(database: Database, settings: Settings, kind: Kind, parent: str, signer: Signer | None) -> list[str]:
     with database.system() as session:
-        before = repository.past_every_clock(session, kind, default_days(settings)[kind])
+        before = repository.past_every_period(session, kind, default_days(settings)[kind])
         past = [] if before is None else repository.past_partitions(session, parent, before)
     dropped = []
     for name, end in past:
@@ -90,7 +90,7 @@ def _drop_past(database: Database, settings: Settings, kind: Kind, parent: str, 
                 if not repository.drop_partition(session, parent, name):
                     break
                 if kind is Kind.JOBS:
-                    repository.forget_jobs(session, end)
+                    repository.delete_jobs(session, end)
                 for organization_id in repository.organizations(session):
                     record(
                         session,

@@ -52,27 +52,27 @@ _ERASE = text(
     " WHERE id = :id AND project_id = :project_id AND finished_at IS NOT NULL AND payload_erased_at IS NULL"
     " RETURNING id"
 )
-_FORGET_ARTIFACTS = text("DELETE FROM job_artifacts WHERE job_id = ANY(:ids)")
-_FORGET_WRITES = text("DELETE FROM job_checkpoint_writes WHERE job_id = ANY(:ids)")
-_FORGET_CHECKPOINTS = text("DELETE FROM job_checkpoints WHERE job_id = ANY(:ids)")
-_FORGET_QUESTIONS = text("DELETE FROM job_questions WHERE job_id = ANY(:ids)")
+_DELETE_ARTIFACTS = text("DELETE FROM job_artifacts WHERE job_id = ANY(:ids)")
+_DELETE_WRITES = text("DELETE FROM job_checkpoint_writes WHERE job_id = ANY(:ids)")
+_DELETE_CHECKPOINTS = text("DELETE FROM job_checkpoints WHERE job_id = ANY(:ids)")
+_DELETE_QUESTIONS = text("DELETE FROM job_questions WHERE job_id = ANY(:ids)")
 # Tools' answers are as sensitive as the result.
-_FORGET_EFFECTS = text("DELETE FROM job_effects WHERE job_id = ANY(:ids)")
+_DELETE_EFFECTS = text("DELETE FROM job_effects WHERE job_id = ANY(:ids)")
 # A comment may quote the answer; the score reveals nothing of it, and results are computed from it.
-_FORGET_COMMENTS = text("UPDATE job_feedback SET comment = NULL WHERE job_id = ANY(:ids) AND comment IS NOT NULL")
+_BLANK_COMMENTS = text("UPDATE job_feedback SET comment = NULL WHERE job_id = ANY(:ids) AND comment IS NOT NULL")
 # A verdict on a finding stays; the text it was about is deleted.
-_FORGET_REVIEWED = text("UPDATE guard_reviews SET value = NULL WHERE job_id = ANY(:ids) AND value IS NOT NULL")
+_BLANK_REVIEWED = text("UPDATE guard_reviews SET value = NULL WHERE job_id = ANY(:ids) AND value IS NOT NULL")
 # A corrected result and the notes about it are as sensitive as the result; the verdict stays.
-_FORGET_EXPECTED = text(
+_BLANK_EXPECTED = text(
     "UPDATE quality_labels SET expected = NULL, note = NULL"
     " WHERE job_id = ANY(:ids) AND (expected IS NOT NULL OR note IS NOT NULL)"
 )
 # The words of an input are deleted with the input.
-_FORGET_WORDS = text("DELETE FROM quality_inputs WHERE job_id = ANY(:ids)")
+_DELETE_WORDS = text("DELETE FROM quality_inputs WHERE job_id = ANY(:ids)")
 # The values behind the tokens of a job tree are deleted with the payloads of its root job.
-_FORGET_PSEUDONYMS = text("DELETE FROM guard_pseudonyms WHERE root_job_id = ANY(:ids)")
+_DELETE_PSEUDONYMS = text("DELETE FROM guard_pseudonyms WHERE root_job_id = ANY(:ids)")
 # Data about deleted jobs: ratings, their arm of an experiment, and the values behind tokens.
-_FORGET_JOBS = tuple(
+_DELETE_JOBS = tuple(
     text(f"DELETE FROM {table} WHERE {column} < uuid7_floor(CAST(:before AS timestamptz))")
     for table, column in (
         ("job_feedback", "job_id"),
@@ -83,7 +83,7 @@ _FORGET_JOBS = tuple(
         ("quality_labels", "job_id"),
     )
 )
-_FORGET_HOURS = text("DELETE FROM quality_hours WHERE hour < :before")
+_DELETE_HOURS = text("DELETE FROM quality_hours WHERE hour < :before")
 
 # Every organization counts, even one without projects; one period without an end keeps everything.
 _LONGEST = text("""
@@ -133,37 +133,37 @@ def due_payloads(session: Session, default_days: int | None, most: int) -> list[
 def blank(session: Session, ids: list[UUID]) -> None:
     """Blank input, result and checkpoints of ended jobs, and what people wrote about them."""
     session.execute(_BLANK, {"ids": ids})
-    _forget(session, ids)
+    _delete(session, ids)
 
 
 def erase(session: Session, project_id: UUID, job_id: UUID) -> bool:
     """`blank` for one ended job of a project; False when there is none with payloads."""
     found = session.execute(_ERASE, {"id": job_id, "project_id": project_id}).one_or_none()
     if found is not None:
-        _forget(session, [job_id])
+        _delete(session, [job_id])
     return found is not None
 
 
-def _forget(session: Session, ids: list[UUID]) -> None:
-    session.execute(_FORGET_ARTIFACTS, {"ids": ids})
-    session.execute(_FORGET_WRITES, {"ids": ids})
-    session.execute(_FORGET_CHECKPOINTS, {"ids": ids})
-    session.execute(_FORGET_QUESTIONS, {"ids": ids})
-    session.execute(_FORGET_EFFECTS, {"ids": ids})
-    session.execute(_FORGET_COMMENTS, {"ids": ids})
-    session.execute(_FORGET_REVIEWED, {"ids": ids})
-    session.execute(_FORGET_PSEUDONYMS, {"ids": ids})
-    session.execute(_FORGET_WORDS, {"ids": ids})
-    session.execute(_FORGET_EXPECTED, {"ids": ids})
+def _delete(session: Session, ids: list[UUID]) -> None:
+    session.execute(_DELETE_ARTIFACTS, {"ids": ids})
+    session.execute(_DELETE_WRITES, {"ids": ids})
+    session.execute(_DELETE_CHECKPOINTS, {"ids": ids})
+    session.execute(_DELETE_QUESTIONS, {"ids": ids})
+    session.execute(_DELETE_EFFECTS, {"ids": ids})
+    session.execute(_BLANK_COMMENTS, {"ids": ids})
+    session.execute(_BLANK_REVIEWED, {"ids": ids})
+    session.execute(_DELETE_PSEUDONYMS, {"ids": ids})
+    session.execute(_DELETE_WORDS, {"ids": ids})
+    session.execute(_BLANK_EXPECTED, {"ids": ids})
 
 
-def forget_jobs(session: Session, before: datetime) -> None:
+def delete_jobs(session: Session, before: datetime) -> None:
     """Delete data about jobs submitted before `before` from the tables that are not partitioned by month."""
-    for statement in (*_FORGET_JOBS, _FORGET_HOURS):
+    for statement in (*_DELETE_JOBS, _DELETE_HOURS):
         session.execute(statement, {"before": before})
 
 
-def past_every_clock(session: Session, kind: Kind, default_days: int | None) -> datetime | None:
+def past_every_period(session: Session, kind: Kind, default_days: int | None) -> datetime | None:
     """The time before which every retention period for this kind has passed; None when one never ends."""
     row = session.execute(_LONGEST, {"kind": kind, "default_days": default_days}).one()
     before: datetime | None = None if row.is_for_ever else row.before

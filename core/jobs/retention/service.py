@@ -9,7 +9,7 @@ from core.audit.actions import AuditAction
 from core.audit.record import record
 from core.jobs.retention import repository
 from core.jobs.retention.class_policies import class_policies, remove_class_policy, set_class_policy
-from core.jobs.retention.records import DAYS_MAX, Clock, Kind, Source, default_days
+from core.jobs.retention.records import DAYS_MAX, Kind, RetentionPeriod, Source, default_days
 from core.keys.principal import Principal
 from core.kit.blob import BlobStore
 from core.kit.data_classes import DataClass
@@ -25,20 +25,20 @@ class RetentionService:
     def __init__(self, settings: Settings) -> None:
         self._defaults = default_days(settings)
 
-    def clocks(self, session: Executor, principal: Principal) -> list[Clock]:
+    def periods(self, session: Executor, principal: Principal) -> list[RetentionPeriod]:
         """The caller's project's period for each kind of data and where it is set; then those for a class."""
-        found: Mapping[tuple[str, UUID | None], Clock] = {
-            (row.kind, row.project_id): Clock(Kind(row.kind), row.days, _source(row.project_id), row.set_at)
+        found: Mapping[tuple[str, UUID | None], RetentionPeriod] = {
+            (row.kind, row.project_id): RetentionPeriod(Kind(row.kind), row.days, _source(row.project_id), row.set_at)
             for row in repository.policies(session, principal.organization_id, principal.project_id)
         }
         of_kinds = [
             found.get((kind, principal.project_id))
             or found.get((kind, None))
-            or Clock(kind, self._defaults[kind], "installation")
+            or RetentionPeriod(kind, self._defaults[kind], "installation")
             for kind in Kind
         ]
         of_classes = [
-            Clock(Kind.PAYLOADS, row.days, _source(row.project_id), row.set_at, DataClass(row.data_class))
+            RetentionPeriod(Kind.PAYLOADS, row.days, _source(row.project_id), row.set_at, DataClass(row.data_class))
             for row in class_policies(session, principal.organization_id, principal.project_id)
         ]
         return of_kinds + of_classes
@@ -52,7 +52,7 @@ class RetentionService:
         *,
         for_project: bool,
         data_class: DataClass | None = None,
-    ) -> list[Clock]:
+    ) -> list[RetentionPeriod]:
         """Set how many days the organization, or the caller's project, keeps a kind of data; None is forever.
 
         With a `data_class`, the maximum number of days for payloads of jobs of that class and above. Takes effect with
@@ -75,7 +75,7 @@ class RetentionService:
             set_class_policy(session, principal.organization_id, whose, data_class, days)
         facts = {"kind": kind, "days": days, **_named(data_class)}
         self._record(session, principal, AuditAction.RETENTION_SET, whose, facts)
-        return self.clocks(session, principal)
+        return self.periods(session, principal)
 
     def remove(
         self,
@@ -85,7 +85,7 @@ class RetentionService:
         *,
         for_project: bool,
         data_class: DataClass | None = None,
-    ) -> list[Clock]:
+    ) -> list[RetentionPeriod]:
         """Remove a policy, so that the next wider one applies again.
 
         Raises `NotFound` when none is set, and `Unprocessable` for a class with a kind other than payloads.
@@ -101,7 +101,7 @@ class RetentionService:
             which = kind if data_class is None else f"{kind} of class {data_class} and above"
             raise NotFound(f"{scope} has set no retention period for {which}", code="retention_not_set")
         self._record(session, principal, AuditAction.RETENTION_REMOVE, whose, {"kind": kind, **_named(data_class)})
-        return self.clocks(session, principal)
+        return self.periods(session, principal)
 
     def erase(self, session: Session, principal: Principal, blobs: BlobStore, job_id: UUID) -> None:
         """Delete the payloads of one ended job early; its record and its cost stay.

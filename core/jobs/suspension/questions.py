@@ -111,7 +111,7 @@ def answer(  # noqa: PLR0917 - who answers what, and with what
     _require_waiting(job)
     _validate(question.schema, value)
     actor = principal.actor
-    kept = repository.answer(
+    stored = repository.answer(
         session,
         principal.organization_id,
         job_id,
@@ -119,7 +119,7 @@ def answer(  # noqa: PLR0917 - who answers what, and with what
         value=value,
         answered_by=actor.id or actor.kind,
     )
-    if not kept:
+    if not stored:
         raise _timed_out(question)
     record(
         session,

@@ -68,7 +68,7 @@ class Child:
     result_ref: str | None
     cost_usd: Decimal
     is_priced: bool
-    told: bool
+    is_reported: bool
     data_class: DataClass
 
     @property

@@ -59,18 +59,18 @@ VALUES (:parent_id, :key, :organization_id, :child_id, :position)
 _KEYS = text("SELECT key FROM job_children WHERE parent_id = :parent_id AND organization_id = :organization_id")
 _CHILDREN = text("""
 SELECT link.key, child.id, child.capability, child.state, child.reason, child.error, child.result, child.result_ref,
-  child.cost_usd + below_usd AS cost_usd, usage_is_priced(child.usage) AND below_priced AS is_priced, link.told,
-  child.data_class
+  child.cost_usd + below_usd AS cost_usd, usage_is_priced(child.usage) AND below_priced AS is_priced,
+  link.told AS is_reported, child.data_class
 FROM job_children AS link JOIN jobs AS child ON child.id = link.child_id
 CROSS JOIN LATERAL jobs_costs_below(child.id) AS below
 WHERE link.parent_id = :parent_id AND link.organization_id = :organization_id ORDER BY link.position
 """)
-_TELL = text("""
+_MARK_REPORTED = text("""
 UPDATE job_children SET told = true
 WHERE parent_id = :parent_id AND key = ANY(CAST(:keys AS text[])) AND NOT told RETURNING key
 """)
 # The events that a child's end added to its parent, and the pool in which the parent waits.
-_TOLD = text("""
+_EVENTS_OF_END = text("""
 SELECT event.job_id, event.id, event.previous, event.type, event.attempt, event.data, event.created_at, parent.pool
 FROM jobs AS parent JOIN job_events AS event ON event.job_id = parent.id
 WHERE parent.id = :parent_id AND parent.organization_id = :organization_id AND event.job_id = :parent_id
@@ -192,15 +192,17 @@ def children(executor: Executor, organization_id: UUID, parent_id: UUID) -> list
     ]
 
 
-def tell(session: Session, parent_id: UUID, keys: Sequence[str]) -> set[str]:
+def mark_reported(session: Session, parent_id: UUID, keys: Sequence[str]) -> set[str]:
     """Mark ended children as reported; returns the keys of those that were not yet."""
-    return set(session.execute(_TELL, {"parent_id": parent_id, "keys": list(keys)}).scalars())
+    return set(session.execute(_MARK_REPORTED, {"parent_id": parent_id, "keys": list(keys)}).scalars())
 
 
-def told(executor: Executor, organization_id: UUID, parent_id: UUID, child_id: UUID) -> tuple[list[Event], str | None]:
+def events_of_end(
+    executor: Executor, organization_id: UUID, parent_id: UUID, child_id: UUID
+) -> tuple[list[Event], str | None]:
     """The parent's events from the one that reports the child's end, and its pool; nothing when not reported."""
     rows = executor.execute(
-        _TOLD, {"parent_id": parent_id, "organization_id": organization_id, "child_id": child_id}
+        _EVENTS_OF_END, {"parent_id": parent_id, "organization_id": organization_id, "child_id": child_id}
     ).all()
     return [Event(*tuple(row)[:7]) for row in rows], (rows[0].pool if rows else None)
 

@@ -16,7 +16,7 @@ from core.kit.metrics.effects import (
     WEBHOOK_OLDEST_DUE,
     WEBHOOKS_UNDER_WAY,
 )
-from core.kit.metrics.exposition import exposition, forget_process, serve_metrics
+from core.kit.metrics.exposition import drop_process, exposition, serve_metrics
 from core.kit.metrics.families import FAMILIES, Family
 from core.kit.metrics.guard import (
     GUARD_CHARACTERS,
@@ -181,8 +181,8 @@ __all__ = [
     "WORKER_SLOTS",
     "WORKER_SLOTS_BUSY",
     "Family",
+    "drop_process",
     "exposition",
-    "forget_process",
     "observe_depths",
     "observe_findings",
     "observe_finished_job",

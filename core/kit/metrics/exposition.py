@@ -28,7 +28,7 @@ def serve_metrics(port: int, host: str) -> tuple[WSGIServer, Thread]:
     return prometheus_client.start_http_server(port, addr=host, registry=_registry())
 
 
-def forget_process(pid: int) -> None:
+def drop_process(pid: int) -> None:
     """Drop the live gauges of a child process that ended; only needed when processes share a folder."""
     if _shared_folder() is not None:
         mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -103,7 +103,7 @@ class BoundedLabel:
     """A label with values chosen by others: a process keeps the first `most`, all later ones are ``other``."""
 
     def __init__(self, most: int = VALUES_MAX) -> None:
-        self._most = most
+        self._max = most
         self._seen: set[str] = set()
         self._lock = Lock()
 
@@ -112,7 +112,7 @@ class BoundedLabel:
         if value in self._seen:
             return value
         with self._lock:
-            if value not in self._seen and len(self._seen) >= self._most:
+            if value not in self._seen and len(self._seen) >= self._max:
                 return OTHER
             self._seen.add(value)
             return value

@@ -69,7 +69,7 @@ SELECT provider FROM book WHERE provider IS NOT NULL
 UNION SELECT price_provider FROM model_versions
 WHERE CAST(:organization_id AS uuid) IS NULL OR organization_id = :organization_id
 """)
-_EVERYBODYS = text(f"SELECT {_COLUMNS} FROM prices WHERE organization_id IS NULL ORDER BY id")
+_SHARED = text(f"SELECT {_COLUMNS} FROM prices WHERE organization_id IS NULL ORDER BY id")
 _HAS_SOURCE = text("SELECT EXISTS (SELECT FROM prices WHERE organization_id IS NULL AND source = :source)")
 _INSERT = text(f"""
 INSERT INTO prices (id, organization_id, provider, model, unit, above_input_tokens, usd_per_unit, valid_from,
@@ -151,9 +151,9 @@ def history(
     return [to_record(row) for row in rows]
 
 
-def everybodys(session: Session) -> list[PriceRecord]:
+def shared_prices(session: Session) -> list[PriceRecord]:
     """Every global price, in the order in which they were written."""
-    return [to_record(row) for row in session.execute(_EVERYBODYS)]
+    return [to_record(row) for row in session.execute(_SHARED)]
 
 
 def insert(session: Executor, organization_id: UUID | None, prices: Sequence[NewPrice]) -> list[PriceRecord]:

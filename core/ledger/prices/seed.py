@@ -38,7 +38,7 @@ def seed_prices(session: Session) -> Seeded:
     """
     now: datetime = session.execute(_LOCK, {"key": _SEED_LOCK}).one().now
     stored: dict[_Key, list[PriceRecord]] = defaultdict(list)
-    for row in repository.everybodys(session):
+    for row in repository.shared_prices(session):
         stored[row.provider, row.model, row.unit].append(row)
     new: list[NewPrice] = []
     unchanged = left = 0
@@ -67,20 +67,20 @@ def seed_prices_once(settings: Settings, application_name: str) -> Seeded | None
 
 def _missing(packaged: PackagedPrices, known: Iterable[PriceRecord], now: datetime) -> Iterator[NewPrice]:
     """The rows that bring the table in line with the package from now on, without rewriting its history."""
-    book = _versions(known)
+    versions = _versions(known)
     wanted = dict(packaged.versions)
     added: dict[datetime, Tiers] = {}
     for begins, tiers in packaged.versions:
         if begins > now:
             # A future price may still be announced again.
-            if book.get(begins) != tiers:
+            if versions.get(begins) != tiers:
                 added[begins] = tiers
-        elif not book:
+        elif not versions:
             added[begins] = tiers
     announced = _current(wanted, now)
-    if announced is not None and _current({**book, **added}, now) != announced:
+    if announced is not None and _current({**versions, **added}, now) != announced:
         begun = max((begins for begins in wanted if begins <= now), default=now)
-        newest = max((begins for begins in book if begins <= now), default=begun)
+        newest = max((begins for begins in versions if begins <= now), default=begun)
         # The announced date, unless the table has had another price since: then from now on.
         added[begun if begun > newest else now] = announced
     for begins, tiers in added.items():

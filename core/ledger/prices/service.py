@@ -43,7 +43,7 @@ def set_price(session: Session, principal: Principal, new: NewPrice) -> PriceRec
     return price
 
 
-def set_price_for_everybody(session: Session, new: NewPrice) -> PriceRecord:
+def set_shared_price(session: Session, new: NewPrice) -> PriceRecord:
     """Add a price that applies where an organization has none of its own. Needs `Database.system`."""
     _check(new)
     _require_known(session, None, new.provider)
@@ -95,12 +95,12 @@ def _require_known(session: Session, organization_id: UUID | None, provider: str
         return
     near = get_close_matches(provider.lower(), sorted(known), n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
-    told = (
+    message = (
         f"no provider is called {provider!r} here{meant or '.'} Known are: {', '.join(sorted(known))}. To price another"
         " one, name it as price_provider of a model version first"
     )
-    problem = {"path": "body.provider", "code": "provider_unknown", "message": told}
-    raise Unprocessable(f"body.provider: {told}", errors=[problem])
+    problem = {"path": "body.provider", "code": "provider_unknown", "message": message}
+    raise Unprocessable(f"body.provider: {message}", errors=[problem])
 
 
 def _refused(field: str, message: str) -> Unprocessable:

@@ -30,7 +30,7 @@ CSV_COLUMNS = (
     "corrections_usd",
     "unpriced_calls",
 )
-_BARS_MOST = 12
+_BARS_MAX = 12
 _STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; color: #1b1f24; max-width: 760px; margin: 32px auto; padding: 0 16px; }
 h1 { font-size: 22px; margin: 0 0 4px; } h2 { font-size: 16px; margin: 28px 0 8px; }
@@ -162,7 +162,7 @@ def _total(statement: Statement) -> charts.Bar:
 
 
 def _section(name: str, bars: Sequence[charts.Bar], total: charts.Bar) -> Iterable[str]:
-    yield charts.rows(f"US dollars by {name.lower()}", bars[:_BARS_MOST])
+    yield charts.rows(f"US dollars by {name.lower()}", bars[:_BARS_MAX])
     yield f'<table><thead><tr><th>{name}</th><th class="n">USD</th><th class="n">Share</th></tr></thead><tbody>'
     for bar in bars:
         share = f"{bar.value / total.value:.1%}" if total.value > 0 and total.priced else ""

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from core.audit.actions import AuditAction
 from core.audit.record import record
+from core.jobs.receipts.document import JobNotFinished
 from core.jobs.records import JobRecord
 from core.jobs.service import JobService
-from core.jobs.waybill.document import JobNotFinished
 from core.keys.principal import Principal
 from core.kit.db import Executor
 from core.kit.errors import NotFound

@@ -66,7 +66,7 @@ def set_gate(  # noqa: PLR0917 - one gate
 ) -> Gate:
     """Require versions of one of the organization's models to pass before promotion.
 
-    Raises `ModelNotFound` and `BelongsToEverybody`.
+    Raises `ModelNotFound` and `SharedReadOnly`.
     """
     registry.get_own_model(session, Owner.of(principal), model_id)
     made = repository.set_gate(session, principal, model_id, dataset, min_share, min_cases)

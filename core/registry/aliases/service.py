@@ -16,7 +16,7 @@ from core.registry import repository as models
 from core.registry import service as registry
 from core.registry.aliases import repository
 from core.registry.aliases.records import Alias, NewAlias
-from core.registry.errors import AliasNotFound, BelongsToEverybody, ModelNotFound, VersionRetired
+from core.registry.errors import AliasNotFound, ModelNotFound, SharedReadOnly, VersionRetired
 from core.registry.records import Model, Owner, Stage
 from core.registry.validation import require_name
 
@@ -46,10 +46,10 @@ def set_alias(session: Session, owner: Owner, new: NewAlias) -> Alias:
 
 
 def remove(session: Session, owner: Owner, alias_id: UUID) -> Alias:
-    """Remove an alias and return it. Raises `AliasNotFound` and `BelongsToEverybody`."""
+    """Remove an alias and return it. Raises `AliasNotFound` and `SharedReadOnly`."""
     found = get(session, owner.organization_id, alias_id)
     if found.organization_id != owner.organization_id:
-        raise BelongsToEverybody(f"the alias {found.alias} is shared; set your own, which takes precedence")
+        raise SharedReadOnly(f"the alias {found.alias} is shared; set your own, which takes precedence")
     if not repository.remove(session, owner.organization_id, alias_id):
         raise _unknown(alias_id)
     _record(session, owner, AuditAction.ALIAS_REMOVE, found)

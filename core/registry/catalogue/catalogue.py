@@ -10,7 +10,7 @@ from core.kit.settings import Settings
 from core.registry.catalogue import repository
 from core.registry.catalogue.precedence import Entry, Names, find, reachable
 from core.registry.data_classes import DataClass
-from core.registry.deployments import DEFAULT, DeploymentBook
+from core.registry.deployments import DEFAULT, DeploymentCatalogue
 from core.registry.errors import ModelUnknown
 from core.registry.records import ResolvedModel
 
@@ -38,7 +38,7 @@ class ModelCatalogue:
     ``local/extractive`` when there is none.
     """
 
-    def __init__(self, settings: Settings, deployments: DeploymentBook) -> None:
+    def __init__(self, settings: Settings, deployments: DeploymentCatalogue) -> None:
         self._deployments = deployments
         self._settings_name = settings.model_name if settings.model_base_url is not None else None
         self._has_endpoint = settings.model_base_url is not None
@@ -99,9 +99,9 @@ class ModelCatalogue:
         names = self._names(executor, organization_id)
         return sorted(reachable(names, project_id, capability) | self._configured_names())
 
-    def forget(self) -> None:
+    def evict(self) -> None:
         """Read names again from now on. The contents of versions stay cached, because they never change."""
-        self._remembered.forget()
+        self._remembered.evict()
 
     def _names(self, executor: Executor, organization_id: UUID) -> Names:
         return self._remembered.get(

@@ -108,8 +108,10 @@ def _served(arms: Sequence[NewArm]) -> list[NewArm]:
 def _check_shadows(new: NewExperiment) -> None:
     limits, served = new.shadow_limits, _served(new.arms)
     if (limits is not None) != (len(served) < len(new.arms)):
-        told = "say what the shadow arms may cost" if limits is None else "there is no shadow arm that it would bound"
-        raise wrong("shadow", told)
+        message = (
+            "say what the shadow arms may cost" if limits is None else "there is no shadow arm that it would bound"
+        )
+        raise wrong("shadow", message)
     if limits is not None and not 0 < limits.max_cost_usd <= limits.budget_usd:
         raise wrong("shadow.budget_usd", "all shadows together may cost at least what one of them may")
     if len(served) == 1:
@@ -124,8 +126,8 @@ def _check_guardrails(guardrails: Sequence[Guardrail]) -> None:
     for number, each in enumerate(guardrails):
         is_ratio = each.metric in RATIOS
         if not math.isfinite(each.bound) or (each.bound < 1 if is_ratio else not 0 <= each.bound < 1):
-            told = "a ratio to the control, 1 at least" if is_ratio else "a difference from the control, from 0 to 1"
-            raise wrong(f"guardrails.{number}.bound", told)
+            message = "a ratio to the control, 1 at least" if is_ratio else "a difference from the control, from 0 to 1"
+            raise wrong(f"guardrails.{number}.bound", message)
 
 
 def _check_ramp(ramp: Sequence[RampStep]) -> None:

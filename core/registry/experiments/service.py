@@ -235,11 +235,11 @@ def move(
                 session, experiment, state, reason=reason, promoted_arm_id=None if arm is None else arm.id
             )
     except IntegrityError as error:
-        told = (
+        message = (
             f"another experiment on {experiment.capability} runs, is paused or was promoted for this audience; end it"
             " first (stop; for one that was promoted, make its version the champion, then stop)"
         )
-        raise AudienceTaken(told) from error
+        raise AudienceTaken(message) from error
     if state is State.ROLLED_BACK:
         exposures.mark_rolled_back(session, experiment, actor, reason)
     if state is State.RUNNING and experiment.allocation == 0:

@@ -81,12 +81,12 @@ def seed(session: Session, files: Iterable[tuple[str, str]]) -> int:
     Safe to repeat: only a text that differs from the newest version is written. The files themselves are still used
     where nothing overrides them; the rows can be named by a version's prompt set or an experiment.
     """
-    everybody = Owner(None, Actor("system"))
+    operator = Owner(None, Actor("system"))
     added = 0
     for name, text in files:
         repository.lock(session, None, name)
         if repository.last_digest(session, None, name) != digest_of(text.strip()):
-            add(session, everybody, name, text, takes_force=True)
+            add(session, operator, name, text, takes_force=True)
             added += 1
     return added
 

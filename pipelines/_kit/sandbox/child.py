@@ -1,4 +1,4 @@
-"""The child's side: ``python -m pipelines._kit.sandbox.child``, which `keeper` starts and `process` talks to.
+"""The child's side: ``python -m pipelines._kit.sandbox.child``, which `spawner` starts and `process` talks to.
 
 It limits itself before it loads anything, answers one call after the other until its input ends, and dies with its
 parent. Native code that it loads writes to standard output too, so the pipes are moved elsewhere first.
@@ -19,7 +19,7 @@ from core.kit.errors import CapabilityFailure
 from core.kit.json_values import dumps
 from core.kit.parentage import be_first_to_go, end_with_parent
 from pipelines._kit.sandbox import frames
-from pipelines._kit.sandbox.purpose import CRASHED, TOO_MUCH_MEMORY, Bounds
+from pipelines._kit.sandbox.profile import CRASHED, TOO_MUCH_MEMORY, Bounds
 
 READY = b"ready"
 Handler = Callable[[Mapping[str, Any], bytes], Mapping[str, Any]]

@@ -8,28 +8,28 @@ from types import TracebackType
 from typing import Any, Self
 
 from core.kit.logging import get_logger
-from pipelines._kit.sandbox.keeper import get_keeper
 from pipelines._kit.sandbox.process import Check, Child
-from pipelines._kit.sandbox.purpose import CRASHED, Purpose, Refusal, SandboxFailure
+from pipelines._kit.sandbox.profile import CRASHED, Refusal, SandboxFailure, SandboxProfile
+from pipelines._kit.sandbox.spawner import get_spawner
 
 _ASK_EVERY_SECONDS = 0.1
-_DETAIL_MOST = 1000
-_CODE_MOST = 80
+_DETAIL_MAX = 1000
+_CODE_MAX = 80
 _log = get_logger(__name__)
 
 
 class Pool:
-    """At most `Purpose.size` children. Safe in several threads; close it, or use it in a ``with`` block."""
+    """At most `SandboxProfile.size` children. Safe in several threads; close it, or use it in a ``with`` block."""
 
-    def __init__(self, purpose: Purpose) -> None:
-        self._purpose = purpose
+    def __init__(self, profile: SandboxProfile) -> None:
+        self._profile = profile
         self._idle: list[Child] = []
         self._working: set[Child] = set()
         # A reserved place whose child has not started yet.
         self._starting = 0
         self._is_closed = False
         self._freed = threading.Condition()
-        get_keeper().watch(self)
+        get_spawner().watch(self)
 
     @property
     def pids(self) -> list[int]:
@@ -65,23 +65,23 @@ class Pool:
         self._give_back(child)
         # Truncated, since a compromised child may send anything, and this is shown and stored.
         raise Refusal(
-            str(refusal.get("detail"))[:_DETAIL_MOST],
-            code=str(refusal.get("code"))[:_CODE_MOST],
+            str(refusal.get("detail"))[:_DETAIL_MAX],
+            code=str(refusal.get("code"))[:_CODE_MAX],
             retryable=bool(refusal.get("retryable")),
         )
 
     def expire(self) -> None:
         """End the children that were idle too long."""
-        oldest = time.monotonic() - self._purpose.idle_seconds
+        oldest = time.monotonic() - self._profile.idle_seconds
         with self._freed:
             old = [child for child in self._idle if child.idle_since < oldest]
-            self._forget(old)
+            self._remove(old)
 
     def close(self) -> None:
         """End the idle children now, and the others when their call ends."""
         with self._freed:
             self._is_closed = True
-            self._forget(list(self._idle))
+            self._remove(list(self._idle))
 
     def __enter__(self) -> Self:
         return self
@@ -94,31 +94,31 @@ class Pool:
     def _take(self, owner: str, check: Check) -> Child:
         while True:
             with self._freed:
-                kept = self._kept(owner)
-                if kept is not None:
-                    return kept
-                if self._count < self._purpose.size:
+                warm = self._warm(owner)
+                if warm is not None:
+                    return warm
+                if self._count < self._profile.size:
                     self._starting += 1
                     break
                 self._freed.wait(_ASK_EVERY_SECONDS)
             check()
         return self._start(owner, check)
 
-    def _kept(self, owner: str) -> Child | None:
+    def _warm(self, owner: str) -> Child | None:
         """An idle child of this owner; makes room for one when all idle children belong to others."""
-        self._forget([child for child in self._idle if not child.is_alive])
+        self._remove([child for child in self._idle if not child.is_alive])
         for child in reversed(self._idle):
             if child.owner == owner:
                 self._idle.remove(child)
                 self._working.add(child)
                 return child
-        if self._idle and self._count >= self._purpose.size:
-            self._forget(self._idle[:1])
+        if self._idle and self._count >= self._profile.size:
+            self._remove(self._idle[:1])
         return None
 
     def _start(self, owner: str, check: Check) -> Child:
         try:
-            child = Child(self._purpose, owner)
+            child = Child(self._profile, owner)
         except BaseException:
             with self._freed:
                 self._starting -= 1
@@ -135,20 +135,20 @@ class Pool:
         return child
 
     def _give_back(self, child: Child) -> None:
-        purpose = self._purpose
+        profile = self._profile
         child.idle_since = time.monotonic()
         resident = child.resident_bytes
-        if child.calls >= purpose.calls or resident > purpose.keep_bytes:
+        if child.calls >= profile.calls or resident > profile.resident_max_bytes:
             self._end(child, "retired", resident_mb=round(resident / 1e6))
             return
         with self._freed:
             self._working.remove(child)
             self._idle.append(child)
             if self._is_closed or not child.is_alive:
-                self._forget([child])
+                self._remove([child])
             self._freed.notify()
 
-    def _forget(self, children: list[Child]) -> None:
+    def _remove(self, children: list[Child]) -> None:
         """End idle children; the caller holds the lock."""
         for child in children:
             self._idle.remove(child)
@@ -159,7 +159,7 @@ class Pool:
         status = child.kill()
         _log.info(
             "sandbox_child_ended",
-            purpose=self._purpose.name,
+            profile=self._profile.name,
             reason=reason,
             status=status,
             child=child.pid,
@@ -175,10 +175,10 @@ _shared: dict[tuple[int, str], Pool] = {}
 _opening = threading.Lock()
 
 
-def shared(purpose: Purpose) -> Pool:
+def shared(profile: SandboxProfile) -> Pool:
     """The pool of this process for the purpose of that name, reopened after a fork."""
     with _opening:
-        key = os.getpid(), purpose.name
+        key = os.getpid(), profile.name
         if key not in _shared:
-            _shared[key] = Pool(purpose)
+            _shared[key] = Pool(profile)
         return _shared[key]

@@ -15,8 +15,8 @@ import orjson
 from core.kit.parentage import resident_mb
 from pipelines._kit.sandbox import frames
 from pipelines._kit.sandbox.child import READY
-from pipelines._kit.sandbox.keeper import get_keeper
-from pipelines._kit.sandbox.purpose import CRASHED, NOT_STARTED, TOO_SLOW, Purpose, SandboxFailure
+from pipelines._kit.sandbox.profile import CRASHED, NOT_STARTED, TOO_SLOW, SandboxFailure, SandboxProfile
+from pipelines._kit.sandbox.spawner import get_spawner
 
 _ASK_EVERY_SECONDS = 0.1
 # Loading takes seconds on a busy machine, and must not count against the task.
@@ -30,12 +30,12 @@ Check = Callable[[], None]
 class Child:
     """A process and its two pipes. Used by one thread at a time."""
 
-    def __init__(self, purpose: Purpose, owner: str) -> None:
+    def __init__(self, profile: SandboxProfile, owner: str) -> None:
         self.owner = owner
         self.calls = 0
         self.idle_since = 0.0
-        self._purpose = purpose
-        self._process = get_keeper().spawn()
+        self._profile = profile
+        self._process = get_spawner().spawn()
         for pipe in (self._process.stdin, self._process.stdout):
             # A stalled child must not block a write that nothing can interrupt.
             os.set_blocking(_open(pipe).fileno(), False)
@@ -57,11 +57,11 @@ class Child:
 
     def start(self, check: Check) -> None:
         """Wait until it has loaded its entry. Raises `SandboxFailure` and the exceptions of `check`."""
-        purpose = self._purpose
+        profile = self._profile
         hello = {
-            "entry": purpose.entry,
-            "options": purpose.options,
-            "bounds": asdict(purpose.bounds),
+            "entry": profile.entry,
+            "options": profile.options,
+            "bounds": asdict(profile.bounds),
             "parent": os.getpid(),
         }
         pace = _Pace(time.monotonic() + _START_SECONDS, check)
@@ -78,7 +78,7 @@ class Child:
         Raises `SandboxFailure` and the exceptions of `check`; the child must then be killed.
         """
         self.calls += 1
-        bounds = self._purpose.bounds
+        bounds = self._profile.bounds
         request = frames.pack(orjson.dumps(task)) + frames.pack(payload)
         body = self._exchange(request, bounds.answer_bytes, _Pace(time.monotonic() + bounds.clock_seconds, check))
         try:

@@ -20,7 +20,7 @@ from pipelines._kit.tools.calls import ToolCalls
 from pipelines._kit.tools.client import ToolClient
 from pipelines._kit.tools.outcomes import ToolOutcome
 from pipelines._kit.tools.policies import Effect, ToolPolicy
-from pipelines._kit.tools.servers import ToolBook
+from pipelines._kit.tools.servers import ToolPolicies
 
 _NO_LINKS = AllowedLinks()
 
@@ -43,7 +43,7 @@ class ToolBox:
     def __init__(
         self,
         ctx: JobContext,
-        book: ToolBook,
+        policies: ToolPolicies,
         client: ToolClient,
         step: str,
         history: Sequence[Mapping[str, Any]] = (),
@@ -54,7 +54,7 @@ class ToolBox:
         rules: str = "",
     ) -> None:
         self._ctx = ctx
-        self._book = book
+        self._policies = policies
         self._outcomes = [ToolOutcome(**outcome) for outcome in history]
         self._tracker = TaintTracker() if tracker is None else tracker
         self._links = links
@@ -70,11 +70,11 @@ class ToolBox:
 
     def offers(self, operation: str) -> bool:
         """Whether the operator attached a tool for `operation` that this project may use."""
-        return self._book.find(operation, self._ctx.project_id) is not None
+        return self._policies.find(operation, self._ctx.project_id) is not None
 
     def policy(self, operation: str) -> ToolPolicy:
         """The tool for `operation`. Raises `CapabilityFailure` (``tool_unknown``)."""
-        found = self._book.find(operation, self._ctx.project_id)
+        found = self._policies.find(operation, self._ctx.project_id)
         if found is None:
             raise CapabilityFailure(
                 f"no tool is attached for {operation[:60]}; the operator's file of tool servers names what there is",
@@ -147,12 +147,12 @@ class ToolBox:
         call: str,
         approval: Approval | None = None,
         computed: Collection[str] = (),
-        told: Collection[str] = (),
+        customer_texts: Collection[str] = (),
         motive: Motive = Motive.RULE,
     ) -> ToolOutcome:
         """Call the tool for `operation`; `call` names this call within the step and is the same in every attempt.
 
-        `computed` and `motive` are those of `tainted`. `told` are arguments that hold a text for the customer: links
+        `computed` and `motive` are those of `tainted`. `customer_texts` names arguments that the customer reads: links
         that are not allowed are removed from it, and it may repeat what the job has read.
 
         A refusal by the system is an outcome. Raises `CapabilityFailure`: ``tool_unknown``, ``tool_limit``,
@@ -163,10 +163,12 @@ class ToolBox:
         """
         policy = self.policy(operation)
         amount = self._amount(policy, arguments)
-        told_of = {name: arguments[name] for name in told if name in arguments}
+        shown_to_customer = {name: arguments[name] for name in customer_texts if name in arguments}
         if self._links is not None:
-            told_of = {name: strip_links_of(value, self._links)[0] for name, value in told_of.items()}
-        intent = self._calls.intend(policy, {**arguments, **told_of}, call, amount)
+            shown_to_customer = {
+                name: strip_links_of(value, self._links)[0] for name, value in shown_to_customer.items()
+            }
+        intent = self._calls.intend(policy, {**arguments, **shown_to_customer}, call, amount)
         stored = self._calls.find(intent)
         if stored is not None and stored.outcome is not None:
             # The earlier attempt was killed between the receipt and the end of its step.
@@ -177,7 +179,7 @@ class ToolBox:
             if approval is not None:
                 approved = approvals.require(self._ctx, self.bind(operation, arguments, call=call), approval)
             else:
-                taints = self.tainted(operation, arguments, computed={*computed, *told}, motive=motive)
+                taints = self.tainted(operation, arguments, computed={*computed, *customer_texts}, motive=motive)
                 self._require_no_approval(policy, amount, taints)
         except CapabilityFailure as refused:
             if stored is None or refused.code not in ASK_AGAIN:
@@ -205,7 +207,7 @@ class ToolBox:
 
     def refuse(self, operation: str, failure: CapabilityFailure, *, call: str) -> ToolOutcome:
         """The outcome of a call that was not made because `call` raised `failure`."""
-        policy = self._book.find(operation, self._ctx.project_id)
+        policy = self._policies.find(operation, self._ctx.project_id)
         outcome = ToolOutcome(
             operation=operation,
             tool=operation if policy is None else policy.tool,

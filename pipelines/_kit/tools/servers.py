@@ -123,7 +123,7 @@ class _File(BaseModel):
     tool_server: list[_Server] = Field(default_factory=list)
 
 
-class ToolBook:
+class ToolPolicies:
     """The tools of an installation by operation. Read once; immutable."""
 
     def __init__(self, policies: Mapping[str, ToolPolicy]) -> None:
@@ -141,14 +141,14 @@ class ToolBook:
         return found
 
 
-def read_tool_servers(settings: Settings) -> ToolBook:
+def read_tool_servers(settings: Settings) -> ToolPolicies:
     """The operator's file; no tools at all without one.
 
     Raises `Unavailable` (``tool_servers_invalid``) that names the entry and the field, never a value.
     """
     path = settings.tool_servers_file
     if path is None:
-        return ToolBook({})
+        return ToolPolicies({})
     policies: dict[str, ToolPolicy] = {}
     file = OperatorFile(path, "WAYBILL_TOOL_SERVERS_FILE", code="tool_servers_invalid")
     for entry in file.read(_File).tool_server:
@@ -176,7 +176,7 @@ def read_tool_servers(settings: Settings) -> ToolBook:
         undone_by = policy.compensation
         if undone_by is not None and (undone_by not in policies or policies[undone_by].server is not policy.server):
             raise file.invalid(f"{policy.operation}: its compensation {undone_by} is no operation of its server")
-    return ToolBook(policies)
+    return ToolPolicies(policies)
 
 
 def _policy(server: ToolServer, tool: _Tool) -> ToolPolicy:

@@ -195,13 +195,17 @@ def judge_reading(
 
 
 def narrow(
-    guess: Guess, requests: Mapping[str, Request], operations: Mapping[str, Sequence[str]], *, telling: Sequence[str]
+    guess: Guess,
+    requests: Mapping[str, Request],
+    operations: Mapping[str, Sequence[str]],
+    *,
+    informational: Sequence[str],
 ) -> Guess:
     """The guess among the intents that can do the requested action; `operations` are those that each intent may call.
 
     A request for a cancellation or a change of address determines the intent. A refund is requested under several
     intents, and also by people who want something else first: it decides only where those intents are likely, or where
-    the guess is one of `telling`, the intents under which nothing is done.
+    the guess is one of `informational`, the intents under which nothing is done.
     """
     asked = next((action for action in NAMING if requests[action].asked), None)
     if asked is None:
@@ -213,7 +217,7 @@ def narrow(
         if asked in needed(allowed) and Action.REPORT not in needed(allowed)[:1]
     }
     mass = sum(able.values())
-    if not mass or (asked is Action.REFUND and mass < _REFUND_MASS_MIN and guess.intent not in telling):
+    if not mass or (asked is Action.REFUND and mass < _REFUND_MASS_MIN and guess.intent not in informational):
         return guess
     ranked = sorted(((share / mass, intent) for intent, share in able.items()), reverse=True)
     return Guess(ranked[0][1], ranked[0][0], tuple((intent, share) for share, intent in ranked[1:]))

@@ -45,9 +45,9 @@ class Order:
     reference: str = ""
 
     @classmethod
-    def read(cls, told: Mapping[str, Any]) -> "Order":
+    def read(cls, answer: Mapping[str, Any]) -> "Order":
         """The order in a tool's answer. Raises pydantic's ValidationError, which names all fields that do not fit."""
-        read = OrderAnswer.model_validate(told)
+        read = OrderAnswer.model_validate(answer)
         # For a day that may lie ahead, null means that there is none; for all else, that it is not known.
         known = {name for name in read.model_fields_set if name in _MAY_BE_NULL or getattr(read, name) is not None}
         made = tuple(

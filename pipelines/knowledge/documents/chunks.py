@@ -62,12 +62,12 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A slice of the document that is not cut further. One that is `alone` is not joined with its neighbors."""
+    """A slice of the document that is not cut further. One that is `isolated` is not joined with its neighbors."""
 
     start: int
     end: int
     context: str = ""
-    alone: bool = False
+    isolated: bool = False
 
 
 def split_document(document: Document, sizes: ChunkSizes = DEFAULT_SIZES) -> list[Chunk]:
@@ -144,7 +144,7 @@ def _split_prose(text: str, start: int, end: int, sizes: ChunkSizes) -> Iterator
         if part.strip():
             first = _overlapping(text, previous, begin, sizes)
             body = text[first:finish]
-            yield _Piece(finish - len(body.lstrip()), first + len(body.rstrip()), alone=True)
+            yield _Piece(finish - len(body.lstrip()), first + len(body.rstrip()), isolated=True)
             previous = begin
         begin = finish
 
@@ -172,7 +172,7 @@ def _split_table(text: str, block: Block, sizes: ChunkSizes) -> Iterator[_Piece]
     for row in text[block.start : block.end].split("\n"):
         row_end = position + len(row)
         if end > start and weigh(text[start:row_end]) > sizes.target:
-            yield _Piece(start, end, header if start > block.start else "", alone=True)
+            yield _Piece(start, end, header if start > block.start else "", isolated=True)
             start = position
         if weigh(text[position:row_end]) > sizes.target:
             # One row larger than a chunk is prose in the form of a table.
@@ -182,7 +182,7 @@ def _split_table(text: str, block: Block, sizes: ChunkSizes) -> Iterator[_Piece]
         end = row_end
         position = row_end + 1
     if end > start:
-        yield _Piece(start, end, header if start > block.start else "", alone=True)
+        yield _Piece(start, end, header if start > block.start else "", isolated=True)
 
 
 def _pack(text: str, pieces: Sequence[_Piece], sizes: ChunkSizes) -> list[_Piece]:
@@ -192,7 +192,7 @@ def _pack(text: str, pieces: Sequence[_Piece], sizes: ChunkSizes) -> list[_Piece
         last = packed[-1] if packed else None
         is_rest = number == len(pieces) - 1 and weigh(text[piece.start : piece.end]) < sizes.rest
         room = sizes.target + (sizes.rest if is_rest else 0)
-        joins = last is not None and not last.alone and not piece.alone
+        joins = last is not None and not last.isolated and not piece.isolated
         if last is not None and joins and weigh(text[last.start : piece.end]) <= room:
             packed[-1] = _Piece(last.start, piece.end, last.context)
         else:

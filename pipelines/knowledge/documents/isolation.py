@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import Self
 
 from core.kit.errors import CapabilityFailure
-from pipelines._kit.sandbox import purpose
+from pipelines._kit.sandbox import profile
 from pipelines._kit.sandbox.pool import Pool
-from pipelines._kit.sandbox.purpose import CRASHED, Bounds, Purpose, Refusal, SandboxFailure
+from pipelines._kit.sandbox.profile import CRASHED, Bounds, Refusal, SandboxFailure, SandboxProfile
 from pipelines.knowledge.documents import wire
 from pipelines.knowledge.documents.document import Document
 from pipelines.knowledge.documents.errors import CORRUPT, TOO_LARGE, TOO_SLOW, UnreadableDocument
@@ -29,7 +29,7 @@ class IsolatedReader:
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._pool = Pool(
-            Purpose(
+            SandboxProfile(
                 name="documents",
                 entry="pipelines.knowledge.documents.child:open_reader",
                 options=asdict(limits),
@@ -88,13 +88,13 @@ class IsolatedReader:
 
 def _explained(reason: str) -> CapabilityFailure:
     match reason:
-        case purpose.NOT_STARTED:
+        case profile.NOT_STARTED:
             return CapabilityFailure(
                 "The process that reads documents does not start.", code="process_unavailable", retryable=True
             )
-        case purpose.TOO_SLOW:
+        case profile.TOO_SLOW:
             return UnreadableDocument("Reading this file takes longer than is allowed.", code=TOO_SLOW)
-        case purpose.TOO_MUCH_MEMORY:
+        case profile.TOO_MUCH_MEMORY:
             return UnreadableDocument("Reading this file needs more memory than is allowed.", code=TOO_LARGE)
         case _:
             return UnreadableDocument("This file makes its reader fail; it is probably damaged.", code=CORRUPT)

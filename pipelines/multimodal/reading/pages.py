@@ -12,7 +12,7 @@ _TEXT_FROM = 40
 
 
 def read_page(page: dict[str, Any], folder: Path, check: Callable[[], None]) -> dict[str, Any]:
-    """``{"page", "width", "height", "unit", "source", "lines"}`` from the result of `files.opening.render`.
+    """``{"page", "width", "height", "unit", "source", "lines"}`` from the result of `files.isolation.render`.
 
     Raises `CapabilityFailure` and the exceptions of `check`.
     """

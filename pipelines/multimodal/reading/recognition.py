@@ -11,7 +11,14 @@ from typing import Any
 from core.kit.errors import CapabilityFailure
 from core.kit.settings import get_settings
 from pipelines._kit.sandbox.pool import shared
-from pipelines._kit.sandbox.purpose import NOT_STARTED, TOO_MUCH_MEMORY, TOO_SLOW, Bounds, Purpose, SandboxFailure
+from pipelines._kit.sandbox.profile import (
+    NOT_STARTED,
+    TOO_MUCH_MEMORY,
+    TOO_SLOW,
+    Bounds,
+    SandboxFailure,
+    SandboxProfile,
+)
 from pipelines.multimodal.files.detect import refuse
 from pipelines.multimodal.files.limits import SAMPLE_RATE
 from pipelines.multimodal.reading.layout import Piece
@@ -21,12 +28,12 @@ THREADS = 2
 _GIB = 1024**3
 
 # A page of 2000 by 2000 pixels that is full of small print took 75 s of processor time and 2.6 GB of address space.
-OCR = Purpose(
+OCR = SandboxProfile(
     name="ocr",
     entry="pipelines.multimodal.reading.ocr:open_ocr",
     options={"threads": THREADS},
     bounds=Bounds(memory_bytes=4 * _GIB, cpu_seconds=300, clock_seconds=900.0, file_bytes=0),
-    keep_bytes=_GIB,
+    resident_max_bytes=_GIB,
     idle_seconds=300.0,
 )
 
@@ -49,9 +56,9 @@ def transcribe(path: Path, check: Callable[[], None]) -> list[dict[str, Any]]:
     return lines
 
 
-def speech() -> Purpose:
+def speech() -> SandboxProfile:
     """The purpose of children for speech. The longest recording takes about ten minutes of processor time."""
-    return Purpose(
+    return SandboxProfile(
         name="speech",
         entry="pipelines.multimodal.reading.speech:open_speech",
         options={
@@ -60,14 +67,14 @@ def speech() -> Purpose:
             "sample_rate": SAMPLE_RATE,
         },
         bounds=Bounds(memory_bytes=4 * _GIB, cpu_seconds=1800, clock_seconds=2700.0, file_bytes=0),
-        keep_bytes=_GIB,
+        resident_max_bytes=_GIB,
         idle_seconds=300.0,
     )
 
 
-def _recognised(purpose: Purpose, payload: bytes, check: Callable[[], None]) -> Mapping[str, Any]:
+def _recognised(profile: SandboxProfile, payload: bytes, check: Callable[[], None]) -> Mapping[str, Any]:
     try:
-        return shared(purpose).call({}, payload, check=check)
+        return shared(profile).call({}, payload, check=check)
     except SandboxFailure as failure:
         reason = failure.reason
     if reason == TOO_SLOW:
@@ -76,11 +83,11 @@ def _recognised(purpose: Purpose, payload: bytes, check: Callable[[], None]) -> 
         refuse("Recognising what is in this file takes too much memory.", "Split it.", code="file_too_large")
     if reason == NOT_STARTED:
         raise CapabilityFailure(
-            f"The process for {purpose.name} does not start.", code="process_unavailable", retryable=True
+            f"The process for {profile.name} does not start.", code="process_unavailable", retryable=True
         )
     # Unlike a parser it reads no foreign format: a crash is more likely the machine's fault than the file's.
     raise CapabilityFailure(
-        f"The process that recognises {'print' if purpose.name == OCR.name else 'speech'} ended unexpectedly.",
+        f"The process that recognises {'print' if profile.name == OCR.name else 'speech'} ended unexpectedly.",
         code="recognition_failed",
         retryable=True,
     )

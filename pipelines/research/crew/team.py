@@ -22,7 +22,7 @@ from crewai import Process, Task  # isort: skip - the adapter sets what it must 
 _OUTPUT_MAX_TOKENS = 1500
 _DESCRIPTION = "{instructions}\n\n{material}"
 
-Desk = Callable[[], str]
+ExtractiveAgent = Callable[[], str]
 
 # Its warnings are about its own defaults, and its errors come out as exceptions.
 logging.getLogger("crewai").setLevel(logging.CRITICAL)
@@ -36,28 +36,30 @@ class CrewModel(GatewayLLM):
         return (text if text.strip() or calls else NOTHING), calls
 
 
-class DeskModel(GatewayLLM):
-    """Stands in for a model that writes when only an extractive one is bound: `desk` works out the agent's answer.
+class ExtractiveAgentModel(GatewayLLM):
+    """Used when only an extractive model is bound: `extractive` works out the agent's answer.
 
     It reads the evidence in the task's text, through the gateway's extractive and embedding models, and answers in the
     form that the task requests.
     """
 
-    desk: Desk = Field(exclude=True, repr=False)
+    extractive: ExtractiveAgent = Field(exclude=True, repr=False)
 
     def _ask(self, request: ChatRequest) -> tuple[str, list[dict[str, Any]]]:  # noqa: ARG002 - it reads the evidence
-        return self.desk() or NOTHING, []
+        return self.extractive() or NOTHING, []
 
 
-def carry_out(role: Role, instructions: str, material: str, models: JobModels, desk: Desk | None) -> str:
-    """The agent's answer: the bound model's text, or that of `desk`. One model call, no tools, no delegation.
+def carry_out(
+    role: Role, instructions: str, material: str, models: JobModels, extractive: ExtractiveAgent | None
+) -> str:
+    """The agent's answer: the bound model's text, or that of `extractive`. One model call, no tools, no delegation.
 
     Raises `CapabilityFailure` as the gateway does, and the exceptions that end the job.
     """
     llm = (
         CrewModel(model=CHAT, models=models, max_output_tokens=_OUTPUT_MAX_TOKENS, cleaned=role.is_shown)
-        if desk is None
-        else DeskModel(model=CHAT, models=models, desk=desk)
+        if extractive is None
+        else ExtractiveAgentModel(model=CHAT, models=models, extractive=extractive)
     )
     agent = JobAgent(
         role=role.title,

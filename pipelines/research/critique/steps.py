@@ -5,7 +5,7 @@ from typing import Any
 
 from core.capability import JobContext
 from core.gateway.routing import EMBEDDING
-from pipelines.research.crew import desks
+from pipelines.research.crew import extractive_agents
 from pipelines.research.critique.checking import check_claims
 from pipelines.research.critique.claims import Claim, read_draft
 from pipelines.research.critique.judging import judge
@@ -118,7 +118,7 @@ def _quoted_instead(state: ResearchState, objections: Mapping[str, list[Objectio
         refused = {each["text"] for each in listed}
         if any(claim.text not in refused for claim in _claims(drafts[part])):
             continue
-        drafts[part] = desks.set_section(order, state["notes"], state["sources"], listed)
+        drafts[part] = extractive_agents.set_section(order, state["notes"], state["sources"], listed)
         verdicts += [
             {
                 "part": part,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from pipelines.research.report.comparing import shown
 from pipelines.research.report.compose import Body, Piece
-from pipelines.research.report.making import Making
 from pipelines.research.report.rows import Grid
+from pipelines.research.report.summary import Summary
 from pipelines.research.schemas import Claim, Section, Source, Unanswered
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~!&])")
@@ -14,12 +14,12 @@ _ADDRESS = re.compile(r"https?://[\w.~:/?#@!$&'()*+,;=%-]+", re.ASCII)
 _STARTS_LIST = re.compile(r"^(\s*)([-+]|\d+[.)])(\s)")
 
 
-def render_markdown(question: str, body: Body, making: Making) -> str:
+def render_markdown(question: str, body: Body, summary: Summary) -> str:
     """The whole report; ends with a line break."""
-    return "".join(f"{block}\n\n" for block in blocks_of(question, body, making)).rstrip("\n") + "\n"
+    return "".join(f"{block}\n\n" for block in blocks_of(question, body, summary)).rstrip("\n") + "\n"
 
 
-def blocks_of(question: str, body: Body, making: Making) -> list[str]:
+def blocks_of(question: str, body: Body, summary: Summary) -> list[str]:
     """The report, block by block, so that it can be streamed."""
     blocks = [f"# {escape(question)}"]
     certain = [section for section in body.sections if section.certain]
@@ -40,7 +40,7 @@ def blocks_of(question: str, body: Body, making: Making) -> list[str]:
         blocks += ["## Claims that were removed", "\n".join(lines)]
     if body.sources:
         blocks += ["## Sources", _table(body.sources)]
-    blocks += ["## How this report was made", "\n".join(_made(making))]
+    blocks += ["## How this report was made", "\n".join(_made(summary))]
     return blocks
 
 
@@ -125,13 +125,13 @@ def _where(source: Source) -> str:
     return f"<{source.url}>" if is_link else escape(place_of(source))
 
 
-def _made(making: Making) -> list[str]:
-    searches = f"{making.searches}, of which {making.failed_searches} failed"
-    claims = f"{making.quoted} quoted word for word, {making.entailed} in other words, {making.removed} removed"
+def _made(summary: Summary) -> list[str]:
+    searches = f"{summary.searches}, of which {summary.failed_searches} failed"
+    claims = f"{summary.quoted} quoted word for word, {summary.entailed} in other words, {summary.removed} removed"
     return [
-        f"- Sub-questions: {making.sub_questions}; searches: {searches}",
-        f"- Claims: {claims}; rounds of corrections: {making.rounds}",
-        f"- Model: {escape(making.model)}",
-        f"- Cost: {making.figures.cost_text}; time: {making.figures.seconds:.1f} s",
-        f"- Finished: {making.figures.at:%Y-%m-%d %H:%M} UTC",
+        f"- Sub-questions: {summary.sub_questions}; searches: {searches}",
+        f"- Claims: {claims}; rounds of corrections: {summary.rounds}",
+        f"- Model: {escape(summary.model)}",
+        f"- Cost: {summary.figures.cost_text}; time: {summary.figures.seconds:.1f} s",
+        f"- Finished: {summary.figures.at:%Y-%m-%d %H:%M} UTC",
     ]

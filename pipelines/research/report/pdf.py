@@ -13,9 +13,9 @@ from fpdf.fonts import FontFace
 
 from pipelines.research.report.comparing import shown
 from pipelines.research.report.compose import Body, Piece
-from pipelines.research.report.making import Making
 from pipelines.research.report.markdown import heading_of, nothing_of, place_of
 from pipelines.research.report.rows import Grid
+from pipelines.research.report.summary import Summary
 from pipelines.research.schemas import Claim
 
 _FONT = "FiraSans"
@@ -38,11 +38,11 @@ class _Page(FPDF):
         self.cell(0, 6, f"{self.page_no()} / {{nb}}", align="C")
 
 
-def render_pdf(question: str, body: Body, making: Making) -> bytes:
+def render_pdf(question: str, body: Body, summary: Summary) -> bytes:
     """The report as one PDF file."""
     page = _Page(format="A4")
     # Every report's file holds its own time, and no data of the machine.
-    page.set_creation_date(making.figures.at)
+    page.set_creation_date(summary.figures.at)
     page.set_title(" ".join(question.split()))
     page.set_producer("Waybill")
     page.set_margins(_MARGIN_MM, _MARGIN_MM, _MARGIN_MM)
@@ -52,15 +52,15 @@ def render_pdf(question: str, body: Body, making: Making) -> bytes:
         with as_file(folder.joinpath(f"{_FONT}-{name}.ttf")) as path:
             page.add_font(_FONT, style, path)
     page.add_page()
-    _write(page, question, body, making)
+    _write(page, question, body, summary)
     return bytes(page.output())
 
 
-def _write(page: FPDF, question: str, body: Body, making: Making) -> None:
+def _write(page: FPDF, question: str, body: Body, summary: Summary) -> None:
     _heading(page, question, 17)
-    figures = making.figures
+    figures = summary.figures
     paid = f"{figures.cost_text}, {figures.seconds:.1f} s"
-    _text(page, f"{figures.at:%Y-%m-%d %H:%M} UTC, {making.model}, {paid}", size=9, color=_FAINT)
+    _text(page, f"{figures.at:%Y-%m-%d %H:%M} UTC, {summary.model}, {paid}", size=9, color=_FAINT)
     certain = [section for section in body.sections if section.certain]
     if not certain:
         _text(page, nothing_of(body))

@@ -90,10 +90,10 @@ WRONG: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "told"), WRONG)
-def test_a_wrong_line_refuses_the_whole_batch_by_its_number(client: OpenAI, wrong: Any, told: str) -> None:
+@pytest.mark.parametrize(("wrong", "reported"), WRONG)
+def test_a_wrong_line_refuses_the_whole_batch_by_its_number(client: OpenAI, wrong: Any, reported: str) -> None:
     file = upload(client, line("first", "Say hello"), wrong)
-    with pytest.raises(openai.BadRequestError, match=told) as refused:
+    with pytest.raises(openai.BadRequestError, match=reported) as refused:
         client.batches.create(input_file_id=file, endpoint="/v1/chat/completions", completion_window="24h")
     assert refused.value.param == "input_file_id"
 

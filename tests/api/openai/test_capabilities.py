@@ -56,9 +56,9 @@ def test_a_capability_streams(client: OpenAI, base: str) -> None:
     where = {"capability_input": {"knowledge_base": base}}
     stream = client.responses.create(model="knowledge.search", input=QUESTION, stream=True, extra_body=where)
     events: list[Any] = list(stream)
-    told = "".join(event.delta for event in events if event.type == "response.output_text.delta")
-    assert ANSWER in told
-    assert told == events[-1].response.output_text
+    reported = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+    assert ANSWER in reported
+    assert reported == events[-1].response.output_text
     assert events[-1].type == "response.completed"
 
 

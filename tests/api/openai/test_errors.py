@@ -26,13 +26,13 @@ CASES: list[tuple[int, dict[str, Any], tuple[int, str, str, str | None, str]]] =
 
 
 @pytest.mark.parametrize(("status", "problem", "expected"), CASES)
-def test_a_problem_is_told_in_openais_words(
+def test_a_problem_is_reported_in_openais_words(
     status: int, problem: dict[str, Any], expected: tuple[int, str, str, str | None, str]
 ) -> None:
     answer = of_problem(status, {"detail": "why", **problem}, {"retry-after": "2"}).respond()
     error = orjson.loads(bytes(answer.body))["error"]
-    told = (answer.status_code, error["type"], error["code"], error["param"], answer.headers["x-should-retry"])
-    assert told == expected
+    reported = (answer.status_code, error["type"], error["code"], error["param"], answer.headers["x-should-retry"])
+    assert reported == expected
     assert error["waybill_code"] in {problem["code"], "missing_required_parameter"}
     assert answer.headers["retry-after"] == "2"
     assert error["message"]

@@ -47,7 +47,7 @@ def test_a_form_that_is_not_as_it_should_be_is_refused_by_name(client: OpenAI, s
         assert plain.post("/openai/v1/files", content=CONTENT).status_code == 415
 
 
-def test_rates_are_told_in_its_headers(client: OpenAI) -> None:
-    told = client.models.with_raw_response.list().headers
-    assert 0 < int(told["x-ratelimit-remaining-requests"]) < int(told["x-ratelimit-limit-requests"])
-    assert told["x-ratelimit-reset-requests"].endswith("ms")
+def test_rates_are_reported_in_its_headers(client: OpenAI) -> None:
+    reported = client.models.with_raw_response.list().headers
+    assert 0 < int(reported["x-ratelimit-remaining-requests"]) < int(reported["x-ratelimit-limit-requests"])
+    assert reported["x-ratelimit-reset-requests"].endswith("ms")

@@ -61,8 +61,8 @@ def test_it_calls_tools_and_goes_on(model: ChatOpenAI) -> None:
     asked = able.invoke("Use your TOOL")
     (call,) = asked.tool_calls
     assert call["args"] == {"city": "Gdańsk"}
-    told = ToolMessage(get_weather.invoke(call["args"]), tool_call_id=call["id"])
-    assert able.invoke([HumanMessage("Use your TOOL"), asked, told]).content == "It is raining in Gdańsk."
+    tool_result = ToolMessage(get_weather.invoke(call["args"]), tool_call_id=call["id"])
+    assert able.invoke([HumanMessage("Use your TOOL"), asked, tool_result]).content == "It is raining in Gdańsk."
 
 
 def test_it_gives_structured_output(model: ChatOpenAI) -> None:

@@ -100,7 +100,7 @@ def test_what_was_not_stored_or_was_deleted_is_not_there(client: OpenAI, stack: 
     assert "api:job:erase" in {record["action"] for record in audited["data"]}
 
 
-def test_a_stream_tells_everything_in_order(client: OpenAI) -> None:
+def test_a_stream_reports_everything_in_order(client: OpenAI) -> None:
     events = list(client.responses.create(model="writer", input="Say hello", stream=True))
     assert [event.type for event in events] == EVENTS
     numbers = [event.sequence_number for event in events]
@@ -112,8 +112,8 @@ def test_a_stream_tells_everything_in_order(client: OpenAI) -> None:
 
 def test_the_clients_own_stream_helper_reads_it(client: OpenAI) -> None:
     with client.responses.stream(model="writer", input="Say hello") as stream:
-        told = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
-        assert stream.get_final_response().output_text == told == TEXT
+        reported = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        assert stream.get_final_response().output_text == reported == TEXT
 
 
 def test_a_stream_is_resumed_after_any_event(client: OpenAI) -> None:
@@ -218,25 +218,25 @@ def test_a_stream_reads_on_when_redis_has_lost_the_pieces(client: OpenAI, stack:
     settings = stack.api.settings
     with connect(settings) as redis:
         redis.delete(stream_key(settings, decode("resp", first.response.id)))
-    anew = list(client.responses.retrieve(first.response.id, stream=True))
-    assert [event.delta for event in anew if event.type == "response.output_text.delta"] == [TEXT]
-    assert anew[-1] == last
+    again = list(client.responses.retrieve(first.response.id, stream=True))
+    assert [event.delta for event in again if event.type == "response.output_text.delta"] == [TEXT]
+    assert again[-1] == last
     # A client that has had some of the text is told no piece twice; the event that holds all of it comes.
     seen = next(event for event in whole if event.type == "response.output_text.delta")
     rest = client.responses.retrieve(first.response.id, stream=True, starting_after=seen.sequence_number)
     assert [event.type for event in rest] == EVENTS[-4:]
 
 
-def test_a_stream_tells_the_end_when_its_events_are_past_their_retention(client: OpenAI, stack: OpenAIStack) -> None:
+def test_a_stream_reports_the_end_when_its_events_are_past_their_retention(client: OpenAI, stack: OpenAIStack) -> None:
     made = client.responses.create(model="writer", input="Say hello")
     job_id = decode("resp", made.id)
     with connect(stack.api.settings) as redis:
         redis.delete(stream_key(stack.api.settings, job_id))
     with stack.tenant.database.system() as session:
         session.execute(text("DELETE FROM job_events WHERE job_id = :id"), {"id": job_id})
-    told: list[Any] = list(client.responses.retrieve(made.id, stream=True, starting_after=5))
-    assert told[-1].type == "response.completed"
-    assert told[-1].response.output_text == TEXT
+    reported: list[Any] = list(client.responses.retrieve(made.id, stream=True, starting_after=5))
+    assert reported[-1].type == "response.completed"
+    assert reported[-1].response.output_text == TEXT
 
 
 def test_a_stream_goes_on_from_another_process_of_the_api(client: OpenAI, stack: OpenAIStack) -> None:

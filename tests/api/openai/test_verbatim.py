@@ -132,8 +132,8 @@ def test_a_response_keeps_its_parts_and_its_tools(client: OpenAI, stack: OpenAIS
     assert sent["messages"][0]["content"][1]["image_url"]["detail"] == "high"
     assert text(sent["tools"][0]["function"]["parameters"]) == text(SCHEMA)
     assert sent["tools"][0]["function"]["strict"] is True
-    told = {name: sent[name] for name in ("parallel_tool_calls", "top_p", "reasoning_effort", "verbosity")}
-    assert told == {"parallel_tool_calls": False, "top_p": 0.5, "reasoning_effort": "low", "verbosity": "low"}
+    reported = {name: sent[name] for name in ("parallel_tool_calls", "top_p", "reasoning_effort", "verbosity")}
+    assert reported == {"parallel_tool_calls": False, "top_p": 0.5, "reasoning_effort": "low", "verbosity": "low"}
     assert (response.parallel_tool_calls, response.top_p) == (False, 0.5)
 
 

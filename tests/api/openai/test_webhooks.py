@@ -25,7 +25,7 @@ def hooks(stack: OpenAIStack) -> Iterator[Hooks]:
     made.deliverer.close()
 
 
-def test_the_end_of_a_response_is_told_and_unwrapped(client: OpenAI, hooks: Hooks) -> None:
+def test_the_end_of_a_response_is_reported_and_unwrapped(client: OpenAI, hooks: Hooks) -> None:
     with WebhookReceiver() as receiver, WebhookReceiver() as everything:
         endpoint, secret = hooks.add(receiver.url, *EVENTS)
         other, _ = hooks.add(everything.url)
@@ -39,15 +39,17 @@ def test_the_end_of_a_response_is_told_and_unwrapped(client: OpenAI, hooks: Hook
         for each in (failed, held):
             wait_until(lambda made=each: is_over(client, made.id), timeout_seconds=20, what="its end")  # type: ignore[misc]
         hooks.drain()
-        told: list[Any] = [client.webhooks.unwrap(each.body, each.headers, secret=secret) for each in receiver.received]
-        assert {(event.type, event.data.id) for event in told} == {
+        reported: list[Any] = [
+            client.webhooks.unwrap(each.body, each.headers, secret=secret) for each in receiver.received
+        ]
+        assert {(event.type, event.data.id) for event in reported} == {
             ("response.completed", made.id),
             ("response.incomplete", short.id),
             ("response.failed", failed.id),
             ("response.cancelled", held.id),
         }
-        assert len(told) == len({event.id for event in told})
-        assert all(event.object == "event" and event.created_at > 0 for event in told)
+        assert len(reported) == len({event.id for event in reported})
+        assert all(event.object == "event" and event.created_at > 0 for event in reported)
         spoilt = receiver.received[0]
         with pytest.raises(openai.InvalidWebhookSignatureError):
             client.webhooks.unwrap(spoilt.body + b" ", spoilt.headers, secret=secret)

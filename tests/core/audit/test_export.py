@@ -36,7 +36,7 @@ def test_what_is_exported_is_not_exported_again_and_nothing_is_written_twice(tra
     trail.sealed(5, 5, 5)
 
     def export(most: int) -> list[tuple[int, int]]:
-        found = export_once(trail.database, blobs, organization_id=trail.organization_id, most_records=most)
+        found = export_once(trail.database, blobs, organization_id=trail.organization_id, max_records=most)
         return [(each.first_number, each.last_number) for each in found]
 
     assert [export(6), export(6), export(6)] == [[(1, 2)], [(3, 3)], []]

@@ -192,7 +192,7 @@ def test_a_cut_off_tail_is_found_by_the_anchor(trail: Trail, tmp_path: Path) -> 
     assert trail.found(anchors=known) == [("chain_cut", 2, 4, 7), ("chain_cut", 2, 4, 9)]
 
 
-def test_a_chain_written_anew_with_the_right_key_is_found_by_the_anchor(trail: Trail, tmp_path: Path) -> None:
+def test_a_chain_written_again_with_the_right_key_is_found_by_the_anchor(trail: Trail, tmp_path: Path) -> None:
     blobs = LocalBlobStore(tmp_path)
     trail.sealed(3, 4)
     export_once(trail.database, blobs)
@@ -213,7 +213,7 @@ def test_a_whole_trail_that_vanished_is_found_by_the_anchor(trail: Trail, tmp_pa
     assert trail.found(anchors=known) == [("chain_cut", 1, 1, 3)]
 
 
-def test_an_anchor_that_nobody_signed_proves_nothing(trail: Trail, tmp_path: Path) -> None:
+def test_an_anchor_that_no_one_signed_proves_nothing(trail: Trail, tmp_path: Path) -> None:
     trail.sealed(1)
     forged = {**trail.seals()[0].document(), "number": 9}
     assert [kind for kind, *_ in trail.found(anchors=[("a", forged), ("b", None)])] == ["anchor_unreadable"] * 2
@@ -221,7 +221,7 @@ def test_an_anchor_that_nobody_signed_proves_nothing(trail: Trail, tmp_path: Pat
 
 def test_verification_goes_on_where_it_stopped(trail: Trail) -> None:
     trail.sealed(5, 5, 5, 5)
-    first = trail.verify(most_records=8)
+    first = trail.verify(max_records=8)
     assert (first.records, first.last_seal, first.next_after_seal) == (10, 2, 2)
     trail.tamper(f"UPDATE audit_records SET action = 'x' {RECORD}", sequence=18)
     rest = trail.verify(after_seal=2)
@@ -251,7 +251,7 @@ def test_retired_records_may_be_gone_and_others_may_not(trail: Trail) -> None:
 def test_a_report_of_a_ruined_table_stays_short(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
     trail.sealed(300)
     trail.tamper(f"UPDATE audit_records SET action = 'x' {WHERE}")
-    assert len(trail.verify().findings) == verification.FINDINGS_MOST
+    assert len(trail.verify().findings) == verification.FINDINGS_MAX
 
 
 def test_keys_that_were_retired_still_verify(database: Database) -> None:

@@ -107,7 +107,7 @@ def test_a_cap_for_all_needs_one_for_each_unless_the_capability_has_one() -> Non
     assert problems(checked) == [(1, "capability", LineRule.MAX_LINE_COST_MISSING)]
 
 
-def test_all_bad_lines_are_counted_and_the_first_are_told() -> None:
+def test_all_bad_lines_are_counted_and_the_first_are_reported() -> None:
     checked = validator()
     for number in range(1, PROBLEMS_MAX + 51):
         checked.check(number, {})

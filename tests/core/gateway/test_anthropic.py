@@ -76,7 +76,7 @@ def test_text_usage_and_names_come_through() -> None:
     assert asked.body["max_tokens"] == 50
 
 
-def test_a_conversation_with_tools_and_pictures_is_told_as_this_wire_wants_it() -> None:
+def test_a_conversation_with_tools_and_pictures_is_sent_as_this_wire_wants_it() -> None:
     call = ToolCall("t1", "weather", '{"place": "Oslo"}')
     messages = (
         Message(Role.USER, (Text("And here?"), Image("image/png", b"png"))),

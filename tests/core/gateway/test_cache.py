@@ -31,7 +31,7 @@ def test_vectors_are_those_of_the_model_in_the_order_of_the_texts() -> None:
     assert vectors.count_tokens("two words") == 2
 
 
-def test_only_new_texts_are_computed_and_the_oldest_are_forgotten() -> None:
+def test_only_new_texts_are_computed_and_the_oldest_are_evicted() -> None:
     model = Counting()
     vectors = RecentVectors(model, size=2)
     vectors.embed(["a", "b", "a"])

@@ -215,7 +215,7 @@ def test_a_breaker_lets_one_probe_through_and_opens_again_when_it_fails() -> Non
 
 
 def test_retry_after_is_obeyed_up_to_a_limit_and_jitter_is_full() -> None:
-    backoff = Backoff(base_seconds=1, most_seconds=4, retry_after_most_seconds=20)
+    backoff = Backoff(base_seconds=1, max_seconds=4, retry_after_max_seconds=20)
     plain = ProviderUnavailable("")
     waits = [backoff.seconds(5, plain) or 0.0 for _ in range(400)]
     assert 0 <= min(waits) < 0.4
@@ -345,18 +345,20 @@ def replace_job(ctx: RecordingContext) -> RecordingContext:
     return RecordingContext(organization_id=ctx.organization_id, project_id=ctx.project_id)
 
 
-def test_texts_are_embedded_through_the_door_and_metered() -> None:
+def test_texts_are_embedded_through_the_gateway_and_metered() -> None:
     gateway = open_gateway(OFFLINE)
     ctx = RecordingContext()
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     texts = [f"parcel number {number}" for number in range(40)]
-    vectors = gateway.for_job(ctx).embed(EMBEDDING, texts, on_progress=lambda done, total: told.append((done, total)))
+    vectors = gateway.for_job(ctx).embed(
+        EMBEDDING, texts, on_progress=lambda done, total: reported.append((done, total))
+    )
     assert vectors.shape == (40, 384)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     embedder = gateway.embedder()
     expected = sum(embedder.count_tokens(text) for text in texts)
     assert [(usage.model, dict(usage.quantities)) for usage in ctx.usage] == [(MINILM, {"embedding_tokens": expected})]
-    assert told == [(32, 40), (40, 40)]
+    assert reported == [(32, 40), (40, 40)]
     assert gateway.for_job(ctx).embed(EMBEDDING, []).shape == (0, 384)
     gateway.close()
 

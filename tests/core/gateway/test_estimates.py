@@ -139,7 +139,7 @@ def test_a_report_that_cannot_be_true_teaches_nothing() -> None:
     assert (estimator.input_tokens("x" * 10), estimator.output_tokens("x" * 10, 1)) == (10, 10)
 
 
-def test_a_model_that_is_replaced_is_counted_anew() -> None:
+def test_a_model_that_is_replaced_is_counted_again() -> None:
     estimator = Estimator(len)
     for factor in (1, 3):
         for _ in range(100):

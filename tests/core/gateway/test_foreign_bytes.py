@@ -11,13 +11,13 @@ from core.gateway.models import Finish, ToolCall
 from core.gateway.providers import sse
 from tests.core.gateway.test_wire_quirks import (
     DONE,
-    asking,
     block,
     call,
     delta,
     ended,
     event,
     message,
+    opened_stream,
     part,
     usage,
 )
@@ -51,20 +51,20 @@ READABLE = {
 
 @pytest.mark.parametrize("how", READABLE)
 def test_an_answer_is_read_out_of_any_framing(how: str) -> None:
-    with asking(Raw(READABLE[how])) as (_, stream):
+    with opened_stream(Raw(READABLE[how])) as (_, stream):
         assert "".join(chunk.text for chunk in stream) == "Three parcels."
     assert stream.finish is Finish.STOP
     assert (stream.usage.input_tokens, stream.usage.output_tokens, stream.usage.estimated) == (20, 5, False)
 
 
 def test_a_compressed_answer_is_read() -> None:
-    with asking(Raw((gzip.compress(STREAM),), headers={"Content-Encoding": "gzip"})) as (_, stream):
+    with opened_stream(Raw((gzip.compress(STREAM),), headers={"Content-Encoding": "gzip"})) as (_, stream):
         assert "".join(chunk.text for chunk in stream) == "Three parcels."
 
 
 def test_what_is_no_utf_8_is_replaced() -> None:
     body = STREAM.replace(b"parcels", b"p\xffrcels")
-    with asking(Raw((body,))) as (_, stream):
+    with opened_stream(Raw((body,))) as (_, stream):
         assert "".join(chunk.text for chunk in stream) == "Three p\ufffdrcels."
 
 
@@ -81,7 +81,7 @@ UNREADABLE = {
 
 @pytest.mark.parametrize("what", UNREADABLE)
 def test_what_cannot_be_read_is_a_bad_response(what: str) -> None:
-    with asking(Raw((UNREADABLE[what],))) as (_, stream), pytest.raises(BadResponse) as caught:
+    with opened_stream(Raw((UNREADABLE[what],))) as (_, stream), pytest.raises(BadResponse) as caught:
         list(stream)
     assert not caught.value.is_outage
 
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_a_bad_response(what: str) -> None:
     "page", [b"<!DOCTYPE html><html><body>Sign in</body></html>", b"\n <html>", b"upstream failed"]
 )
 def test_a_page_instead_of_an_answer_costs_nothing(page: bytes) -> None:
-    with asking(Raw((page,), "text/html")) as (_, stream), pytest.raises(BadResponse) as caught:
+    with opened_stream(Raw((page,), "text/html")) as (_, stream), pytest.raises(BadResponse) as caught:
         list(stream)
     assert was_turned_away(caught.value)
     assert "Sign in" not in caught.value.detail
@@ -129,7 +129,7 @@ def test_errors_in_a_stream_are_known_in_every_shape(shape: str, where: str) -> 
     value, (kind, code) = ERRORS[shape]
     body = json.dumps(value).encode() if where == "instead of a stream" else event(value)
     before = (delta(content="Half"),) if where == "after text" else ()
-    with asking(Raw((*before, body))) as (_, stream), pytest.raises(kind) as caught:
+    with opened_stream(Raw((*before, body))) as (_, stream), pytest.raises(kind) as caught:
         list(stream)
     assert caught.value.code == code
     if before:
@@ -174,7 +174,7 @@ STATUSES: dict[str, tuple[int, Any, str, float | None]] = {
 def test_error_statuses_are_read_in_every_shape(who: str) -> None:
     status, body, code, seconds = STATUSES[who]
     script = Raw((json.dumps(body).encode(),), "application/json", status=status)
-    with asking(script) as (_, stream), pytest.raises(GatewayError) as caught:
+    with opened_stream(script) as (_, stream), pytest.raises(GatewayError) as caught:
         list(stream)
     assert (caught.value.code, caught.value.retry_after_seconds) == (code, seconds)
     assert was_turned_away(caught.value)
@@ -187,7 +187,7 @@ def test_of_an_error_without_end_the_beginning_is_read(kind: str) -> None:
     for reason, code in (("a short reason", "provider_quota_exhausted"), ("x" * 1_000_000, "provider_rate_limited")):
         said["error"] = {**said["error"], "message": reason}  # type: ignore[dict-item]
         script = Raw((json.dumps(said).encode(),), "application/json", status=429)
-        with asking(script, kind) as (_, stream), pytest.raises(GatewayError) as caught:
+        with opened_stream(script, kind) as (_, stream), pytest.raises(GatewayError) as caught:
             list(stream)
         assert caught.value.code == code
 
@@ -195,7 +195,7 @@ def test_of_an_error_without_end_the_beginning_is_read(kind: str) -> None:
 def test_an_error_in_an_encoding_that_was_not_asked_for_is_taken_as_it_came() -> None:
     body = json.dumps({"error": {"code": "insufficient_quota"}}).encode()
     script = Raw((body,), "application/json", status=429, headers={"Content-Encoding": "zstd"})
-    with asking(script) as (_, stream), pytest.raises(GatewayError) as caught:
+    with opened_stream(script) as (_, stream), pytest.raises(GatewayError) as caught:
         list(stream)
     assert caught.value.code == "provider_quota_exhausted"
 
@@ -203,7 +203,7 @@ def test_an_error_in_an_encoding_that_was_not_asked_for_is_taken_as_it_came() ->
 def test_a_providers_text_is_not_shown() -> None:
     for body in ({"error": "sk-secret"}, {"error": {"message": "sk-secret"}}, {"detail": "sk-secret"}, "sk-secret"):
         script = Raw((json.dumps(body).encode(),), "application/json", status=400)
-        with asking(script) as (_, stream), pytest.raises(ProviderRefused) as caught:
+        with opened_stream(script) as (_, stream), pytest.raises(ProviderRefused) as caught:
             list(stream)
         assert "sk-secret" not in caught.value.detail
 
@@ -245,7 +245,7 @@ FRAGMENTS: dict[str, tuple[list[dict[str, Any]], list[ToolCall]]] = {
 def test_fragments_of_tool_calls_find_their_call(how: str) -> None:
     fragments, calls = FRAGMENTS[how]
     script = ended(*(delta(tool_calls=[fragment]) for fragment in fragments), finish="tool_calls")
-    with asking(script) as (_, stream):
+    with opened_stream(script) as (_, stream):
         assert [each for chunk in stream for each in chunk.tool_calls] == calls
 
 
@@ -305,7 +305,7 @@ THOUGHT = {"input_tokens": 1000, "output_tokens": 10, "reasoning_tokens": 50}
     ],
 )
 def test_usage_is_read_in_many_spellings(report: dict[str, Any], quantities: dict[str, int]) -> None:
-    with asking(ended(delta(content="four words of text"), usage(**report))) as (_, stream):
+    with opened_stream(ended(delta(content="four words of text"), usage(**report))) as (_, stream):
         list(stream)
     assert stream.usage.to_model_usage().quantities == quantities
     assert not stream.usage.estimated
@@ -330,21 +330,21 @@ WHOLE = {
     ],
 )
 def test_the_other_wire_is_read_out_of_any_framing(body: bytes) -> None:
-    with asking(Raw((body,)), "anthropic") as (_, stream):
+    with opened_stream(Raw((body,)), "anthropic") as (_, stream):
         assert "".join(chunk.text for chunk in stream) == "Three."
     assert (stream.usage.input_tokens, stream.usage.output_tokens, stream.usage.estimated) == (20, 9, False)
 
 
 @pytest.mark.parametrize("what", UNREADABLE)
 def test_the_other_wire_has_no_other_errors(what: str) -> None:
-    with asking(Raw((UNREADABLE[what],)), "anthropic") as (_, stream), pytest.raises(BadResponse):
+    with opened_stream(Raw((UNREADABLE[what],)), "anthropic") as (_, stream), pytest.raises(BadResponse):
         list(stream)
 
 
 def test_the_other_wires_errors_are_known_without_a_stream_or_a_name() -> None:
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "no"}}
     for body in (event(error), json.dumps(error).encode(), b"event: error\n" + event(error)):
-        with asking(Raw((body,)), "anthropic") as (_, stream), pytest.raises(ProviderUnavailable) as caught:
+        with opened_stream(Raw((body,)), "anthropic") as (_, stream), pytest.raises(ProviderUnavailable) as caught:
             list(stream)
         assert caught.value.is_outage
 
@@ -359,7 +359,7 @@ def test_a_later_report_keeps_what_an_earlier_one_said_of_the_cache() -> None:
             block("message_delta", delta={"stop_reason": "end_turn"}, usage=last),
         )
     )
-    with asking(script, "anthropic") as (_, stream):
+    with opened_stream(script, "anthropic") as (_, stream):
         list(stream)
     assert stream.usage.to_model_usage().quantities == {
         "input_tokens": 20,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from core.gateway.errors import GatewayError
-from tests.core.gateway.test_wire_quirks import asking
+from tests.core.gateway.test_wire_quirks import opened_stream
 from tests.factories.provider_simulator import Raw
 
 FOLDER = Path(__file__).parent / "odd_answers"
@@ -45,7 +45,7 @@ ERRORS = {
 
 
 def answer(name: str) -> Any:
-    return asking(Raw(((FOLDER / f"{name}.sse").read_bytes(),)))
+    return opened_stream(Raw(((FOLDER / f"{name}.sse").read_bytes(),)))
 
 
 def test_every_file_has_a_right_value() -> None:

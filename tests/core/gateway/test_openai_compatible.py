@@ -287,7 +287,7 @@ def test_cached_and_reasoning_tokens_are_inside_the_totals_and_split_into_kinds_
     assert (stream.request_id, stream.model_reported) == (server.requests[0].request_id, "tiny-2")
 
 
-def test_a_conversation_with_tools_and_pictures_is_told_as_this_wire_wants_it() -> None:
+def test_a_conversation_with_tools_and_pictures_is_sent_as_this_wire_wants_it() -> None:
     call = ToolCall("t1", "weather", '{"place": "Oslo"}')
     messages = (
         Message(Role.USER, (Text("And here?"), Image("image/png", b"png"))),

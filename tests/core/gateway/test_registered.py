@@ -168,14 +168,14 @@ def test_texts_are_embedded_by_a_registered_model_and_paid_by_request(
     with ProviderSimulator() as server:
         settings = settings.model_copy(update={"deployments_file": write_deployments(tmp_path, there=server)})
         _, (version,) = Registrar(settings, tenant).model("vectors", {"deployment": "there", "abilities": ()})
-        told: list[tuple[int, int]] = []
+        reported: list[tuple[int, int]] = []
         with registered(settings) as gateway, job(settings, tenant) as driven:
             vectors = gateway.for_job(driven.context).embed(
-                "vectors", [f"text {number}" for number in range(300)], on_progress=lambda *at: told.append(at)
+                "vectors", [f"text {number}" for number in range(300)], on_progress=lambda *at: reported.append(at)
             )
             assert gateway.for_job(driven.context).embed("local/minilm", ["here"]).shape == (1, 384)
     assert vectors.shape[0] == 300
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert told == [(256, 300), (300, 300)]
+    assert reported == [(256, 300), (300, 300)]
     assert len(server.requests) == 2
     assert versions_paid(tenant)[:2] == [str(version.id)] * 2

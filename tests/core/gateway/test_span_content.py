@@ -60,19 +60,19 @@ def test_what_went_over_the_network_is_shown_if_wanted_and_holds_tokens(
     ):
         said, _ = ask(gateway, driven, everything())
     assert ANNA in said
-    told = shown(collector)
+    reported = shown(collector)
     assert leaks(collector.text) == []
     if not is_on:
-        assert not {"gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions"} & told.keys()
+        assert not {"gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions"} & reported.keys()
         assert "PERSON" not in collector.text
         return
-    [system] = json.loads(told["gen_ai.system_instructions"])
+    [system] = json.loads(reported["gen_ai.system_instructions"])
     assert (system["type"], "You help <PERSON" in system["content"]) == ("text", True)
-    asked = json.loads(told["gen_ai.input.messages"])
+    asked = json.loads(reported["gen_ai.input.messages"])
     assert [message["role"] for message in asked] == ["user", "assistant", "tool", "tool"]
     assert [part["type"] for part in asked[1]["parts"]] == ["text", "tool_call"]
     assert asked[2]["parts"][0]["type"] == "tool_call_response"
-    [answer] = json.loads(told["gen_ai.output.messages"])
+    [answer] = json.loads(reported["gen_ai.output.messages"])
     assert (answer["role"], answer["finish_reason"]) == ("assistant", "stop")
     assert "PERSON_1" in answer["parts"][0]["content"]
     assert answer["parts"][1]["name"] == "find"
@@ -91,9 +91,9 @@ def test_what_a_model_in_this_process_read_as_it_was_is_masked_on_its_span(
     ):
         assert ANNA in "".join(chunk.text for chunk in stream)
     gateway.close()
-    told = shown(collector)
-    assert "The parcel of <PERSON> left Hamburg" in told["gen_ai.input.messages"]
-    assert "<PERSON>" in told["gen_ai.output.messages"]
+    reported = shown(collector)
+    assert "The parcel of <PERSON> left Hamburg" in reported["gen_ai.input.messages"]
+    assert "<PERSON>" in reported["gen_ai.output.messages"]
     assert leaks(collector.text) == []
 
 
@@ -109,12 +109,12 @@ def test_an_attribute_is_bounded_and_what_cannot_be_masked_is_left_out() -> None
     )
     answer = [Chunk("word " * 100)]
     bounded = ContentCapture(2000)
-    told = bounded.attributes(request, answer, Finish.STOP, mask_request=None, mask_answer=None)
-    assert told["waybill.content.truncated"] is True
+    reported = bounded.attributes(request, answer, Finish.STOP, mask_request=None, mask_answer=None)
+    assert reported["waybill.content.truncated"] is True
     for name in ("gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions"):
-        assert len(str(told[name]).encode()) <= 2000
-    assert len(json.loads(str(told["gen_ai.input.messages"]))) == 20
-    assert json.loads(str(told["gen_ai.system_instructions"]))[0]["content"] == "short"
+        assert len(str(reported[name]).encode()) <= 2000
+    assert len(json.loads(str(reported["gen_ai.input.messages"]))) == 20
+    assert json.loads(str(reported["gen_ai.system_instructions"]))[0]["content"] == "short"
     many = ChatRequest(messages=tuple(Message(Role.USER, (Text(secret),)) for _ in range(500)))
     assert bounded.attributes(many, [], None, mask_request=None, mask_answer=None)["gen_ai.input.messages"] == "[]"
 

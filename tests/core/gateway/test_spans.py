@@ -61,31 +61,33 @@ def test_every_attempt_has_a_span_that_says_what_it_cost_and_not_what_was_said(
     }
     assert common.items() <= attributes_of(failed).items()
     assert attributes_of(failed)["error.type"] == "ProviderUnavailable"
-    told = attributes_of(answered)
-    assert common.items() <= told.items()
+    reported = attributes_of(answered)
+    assert common.items() <= reported.items()
     # Totals, and the parts that they hold.
-    assert {name.removeprefix("gen_ai.usage."): told[name] for name in told if name.startswith("gen_ai.usage.")} == {
+    assert {
+        name.removeprefix("gen_ai.usage."): reported[name] for name in reported if name.startswith("gen_ai.usage.")
+    } == {
         "input_tokens": 100,
         "cache_read.input_tokens": 60,
         "output_tokens": 30,
         "reasoning.output_tokens": 20,
     }
-    assert 0 < float(str(told["gen_ai.response.time_to_first_chunk"])) < 60
-    assert told["gen_ai.request.stream"] is True
+    assert 0 < float(str(reported["gen_ai.response.time_to_first_chunk"])) < 60
+    assert reported["gen_ai.request.stream"] is True
     check_spans([failed, answered])
     # Whose work it is, and which trace it belongs to, is none of a provider's business.
     sent = {name.lower() for request in provider.requests for name in request.headers}
     assert not {"traceparent", "baggage", "tracestate"} & sent
     lines = caller.settled(caller.job_ids[0])
-    assert [told_of(failed), told_of(answered)] == [float(line.amount_usd) for line in lines]
-    assert told_of(answered) > 0
-    assert told["gen_ai.response.finish_reasons"] == ["stop"]
-    assert told["waybill.usage.estimated"] is False
-    assert "error.type" not in told
+    assert [reported_of(failed), reported_of(answered)] == [float(line.amount_usd) for line in lines]
+    assert reported_of(answered) > 0
+    assert reported["gen_ai.response.finish_reasons"] == ["stop"]
+    assert reported["waybill.usage.estimated"] is False
+    assert "error.type" not in reported
     assert SECRET not in collector.text
 
 
-def told_of(span: Span) -> float:
+def reported_of(span: Span) -> float:
     """What a span says that its call cost."""
     return float(str(attributes_of(span)["waybill.cost.usd"]))
 
@@ -102,9 +104,9 @@ def test_a_call_that_is_given_up_is_no_error_of_its_span(
         next(stream)
     telemetry.shutdown_tracing()
     (span,) = [span for span in collector.spans if span.name == "chat main"]
-    told = attributes_of(span)
-    assert "error.type" not in told
-    assert told["waybill.usage.estimated"] is True
+    reported = attributes_of(span)
+    assert "error.type" not in reported
+    assert reported["waybill.usage.estimated"] is True
 
 
 def test_a_refusal_of_the_provider_shows_its_kind_and_none_of_its_words(

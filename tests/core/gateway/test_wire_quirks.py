@@ -21,7 +21,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 @contextmanager
-def asking(
+def opened_stream(
     script: Raw, kind: str = "openai", check: Callable[[], None] = lambda: None, reading: UsageReading = BY_SUMS
 ) -> Iterator[tuple[ProviderSimulator, ChatStream]]:
     with ProviderSimulator(script) as server:
@@ -82,7 +82,7 @@ ODD = [
 @pytest.mark.parametrize("odd", ODD)
 def test_an_event_that_means_nothing_is_skipped(odd: bytes) -> None:
     events = [odd, delta(content="Three "), odd, delta(content="parcels."), odd]
-    with asking(ended(*events, usage(prompt_tokens=20, completion_tokens=5))) as (_, stream):
+    with opened_stream(ended(*events, usage(prompt_tokens=20, completion_tokens=5))) as (_, stream):
         assert "".join(chunk.text for chunk in stream) == "Three parcels."
     assert stream.finish is Finish.STOP
     assert (stream.usage.output_tokens, stream.usage.estimated) == (5, False)
@@ -100,7 +100,7 @@ def test_an_event_that_means_nothing_is_skipped(odd: bytes) -> None:
     ],
 )
 def test_the_reasons_of_many_servers_are_known(reason: str, finish: Finish) -> None:
-    with asking(ended(delta(content="Half"), finish=reason)) as (_, stream):
+    with opened_stream(ended(delta(content="Half"), finish=reason)) as (_, stream):
         assert [chunk.text for chunk in stream] == ["Half"]
     assert stream.finish is finish
 
@@ -108,7 +108,7 @@ def test_the_reasons_of_many_servers_are_known(reason: str, finish: Finish) -> N
 @pytest.mark.parametrize("reason", ["error", "insufficient_system_resource", "abort", "a reason of tomorrow", {"a": 1}])
 def test_an_end_that_is_not_known_to_be_good_is_an_error_that_is_metered(reason: Any) -> None:
     script = Raw((delta(content="Half"), delta(reason), usage(prompt_tokens=20, completion_tokens=5), DONE))
-    with asking(script) as (_, stream), pytest.raises(ProviderUnavailable) as caught:
+    with opened_stream(script) as (_, stream), pytest.raises(ProviderUnavailable) as caught:
         list(stream)
     assert caught.value.retryable
     assert not was_turned_away(caught.value)
@@ -116,7 +116,7 @@ def test_an_end_that_is_not_known_to_be_good_is_an_error_that_is_metered(reason:
 
 
 def test_an_empty_reason_is_none() -> None:
-    with asking(Raw((delta("", content="Half"), DONE))) as (_, stream), pytest.raises(BadResponse) as caught:
+    with opened_stream(Raw((delta("", content="Half"), DONE))) as (_, stream), pytest.raises(BadResponse) as caught:
         list(stream)
     assert caught.value.code == "provider_stream_cut"
 
@@ -132,7 +132,7 @@ def test_an_empty_reason_is_none() -> None:
     ],
 )
 def test_text_and_reasoning_are_found_where_servers_put_them(fields: dict[str, Any], text: str, thought: str) -> None:
-    with asking(ended(delta(**fields))) as (_, stream):
+    with opened_stream(ended(delta(**fields))) as (_, stream):
         assert "".join(chunk.text for chunk in stream) == text
     assert stream.usage.output_tokens == count_words(text) + count_words(thought)
     assert stream.usage.reasoning_tokens == count_words(thought)
@@ -167,7 +167,7 @@ def call(name: str | None, arguments: Any, **rest: Any) -> dict[str, Any]:
 )
 def test_tool_calls_are_told_apart(fragments: list[dict[str, Any]], calls: list[ToolCall]) -> None:
     script = ended(*(delta(tool_calls=[fragment]) for fragment in fragments), finish="tool_calls")
-    with asking(script) as (_, stream):
+    with opened_stream(script) as (_, stream):
         assert [call for chunk in stream for call in chunk.tool_calls] == calls
 
 
@@ -179,7 +179,7 @@ def test_an_answer_that_is_not_streamed_is_read_as_one_event(content_type: str) 
         "usage": {"prompt_tokens": 20, "completion_tokens": 5},
     }
     raw = b"\n" + json.dumps(body, indent=1).encode()
-    with asking(Raw((raw[:40], raw[40:]), content_type)) as (_, stream):
+    with opened_stream(Raw((raw[:40], raw[40:]), content_type)) as (_, stream):
         chunks = list(stream)
     assert "".join(chunk.text for chunk in chunks) == "Not\nstreamed."
     assert [call.id for chunk in chunks for call in chunk.tool_calls] == ["a", "b"]
@@ -213,7 +213,7 @@ def test_an_answer_that_is_not_streamed_is_read_as_one_event(content_type: str) 
 def test_a_report_is_believed_where_it_can_be_true(
     text: str, reports: list[dict[str, Any]], expected: tuple[int | None, int | None], reason: str | None
 ) -> None:
-    with asking(ended(delta(content=text), *(usage(**report) for report in reports))) as (_, stream):
+    with opened_stream(ended(delta(content=text), *(usage(**report) for report in reports))) as (_, stream):
         assert "".join(chunk.text for chunk in stream) == text
     read, produced = expected
     assert stream.usage.input_tokens == (count_words(REQUEST.question) if read is None else read)
@@ -269,7 +269,7 @@ def test_a_report_is_believed_where_it_can_be_true(
     ],
 )
 def test_parts_are_counted_once(report: dict[str, Any], quantities: dict[str, int], reason: str | None) -> None:
-    with asking(ended(delta(content="4"), usage(**report))) as (_, stream):
+    with opened_stream(ended(delta(content="4"), usage(**report))) as (_, stream):
         list(stream)
     assert stream.usage.to_model_usage().quantities == quantities
     assert (stream.usage.estimated, stream.usage.reason) == (False, reason)
@@ -305,7 +305,7 @@ def test_a_deployment_says_how_to_read_a_report_that_does_not(
         "prompt_tokens_details": {"cached_tokens": 900},
         "completion_tokens_details": {"reasoning_tokens": 386},
     }
-    with asking(ended(delta(content="4"), usage(**report)), reading=reading) as (_, stream):
+    with opened_stream(ended(delta(content="4"), usage(**report)), reading=reading) as (_, stream):
         list(stream)
     assert stream.usage.to_model_usage().quantities == quantities
     assert (stream.usage.estimated, stream.usage.reason) == (False, reason)
@@ -313,7 +313,10 @@ def test_a_deployment_says_how_to_read_a_report_that_does_not(
 
 def test_a_declared_reading_comes_before_the_sums() -> None:
     report = {"prompt_tokens": 12, "completion_tokens": 1, "total_tokens": 113}
-    with asking(ended(delta(content="4"), usage(**report)), reading=UsageReading(reasoning="included")) as (_, stream):
+    with opened_stream(ended(delta(content="4"), usage(**report)), reading=UsageReading(reasoning="included")) as (
+        _,
+        stream,
+    ):
         list(stream)
     assert stream.usage.to_model_usage().quantities == {"input_tokens": 12, "output_tokens": 1}
 
@@ -327,7 +330,7 @@ def test_a_usage_is_found_beside_its_usual_place(where: str) -> None:
         if where == "choice"
         else {"choices": [choice], "x_groq": {"usage": counts}}
     )
-    with asking(Raw((delta(content="Paid."), event(last), DONE))) as (_, stream):
+    with opened_stream(Raw((delta(content="Paid."), event(last), DONE))) as (_, stream):
         list(stream)
     assert (stream.usage.output_tokens, stream.usage.estimated) == (7, False)
 
@@ -348,7 +351,7 @@ def test_an_error_event_says_what_a_status_would(
     error: dict[str, Any], kind: type[GatewayError], code: str, after: int
 ) -> None:
     script = Raw((*[delta(content="Half")] * after, event({"error": {"message": "no", **error}})))
-    with asking(script) as (_, stream), pytest.raises(kind) as caught:
+    with opened_stream(script) as (_, stream), pytest.raises(kind) as caught:
         list(stream)
     assert caught.value.code == code
     assert caught.value.may_be_billed is bool(after)
@@ -386,7 +389,7 @@ def test_the_other_wire_is_read_as_loosely() -> None:
         "content_block_start", index=2, content_block={"type": "tool_use", "id": "t", "name": "look", "input": {"a": 1}}
     )
     script = message(*odd, part("text_delta", "Three."), tool, counts={"output_tokens": 9})
-    with asking(script, "anthropic") as (_, stream):
+    with opened_stream(script, "anthropic") as (_, stream):
         chunks = list(stream)
     assert "".join(chunk.text for chunk in chunks) == "Three."
     assert chunks[-1].tool_calls == (ToolCall("t", "look", '{"a": 1}'),)
@@ -395,7 +398,7 @@ def test_the_other_wire_is_read_as_loosely() -> None:
 
 @pytest.mark.parametrize("counts", [None, {}, {"output_tokens": None}, {"output_tokens": 0}, {"output_tokens": 10**12}])
 def test_the_other_wires_reports_are_believed_where_they_can_be_true(counts: Any) -> None:
-    with asking(message(part("text_delta", LONG), counts=counts), "anthropic") as (_, stream):
+    with opened_stream(message(part("text_delta", LONG), counts=counts), "anthropic") as (_, stream):
         assert "".join(chunk.text for chunk in stream) == LONG
     assert (stream.usage.output_tokens, stream.usage.estimated) == (count_words(LONG), True)
 
@@ -403,7 +406,7 @@ def test_the_other_wires_reports_are_believed_where_they_can_be_true(counts: Any
 @pytest.mark.parametrize("reason", ["error", "a reason of tomorrow", 7])
 def test_the_other_wires_unknown_ends_are_errors(reason: Any) -> None:
     script = message(part("text_delta", "Half"), reason=reason)
-    with asking(script, "anthropic") as (_, stream), pytest.raises(ProviderUnavailable):
+    with opened_stream(script, "anthropic") as (_, stream), pytest.raises(ProviderUnavailable):
         list(stream)
 
 
@@ -440,7 +443,7 @@ def test_a_cancellation_is_seen_in_every_phase_and_what_came_is_metered(phase: s
 
     # Two seconds and a half in all; the check is due after a tenth of that.
     script = Raw((*before, *[piece] * 200, DONE), piece_seconds=0.0125)
-    with asking(script, kind, check) as (server, stream):
+    with opened_stream(script, kind, check) as (server, stream):
         seen.append(server)
         with pytest.raises(JobCancelled):
             list(stream)

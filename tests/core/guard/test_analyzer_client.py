@@ -258,7 +258,7 @@ def test_it_says_when_to_come_back() -> None:
 
 @_UNCLOSED
 @pytest.mark.usefixtures("collected")
-def test_nobody_at_the_address_is_unavailable_at_once(tmp_path: Path) -> None:
+def test_no_one_at_the_address_is_unavailable_at_once(tmp_path: Path) -> None:
     with AnalyzerClient(f"unix://{tmp_path}/none.sock", timeout_seconds=60) as client:
         began = monotonic()
         with pytest.raises(Unavailable, match="cannot be reached"):

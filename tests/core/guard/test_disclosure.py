@@ -36,16 +36,16 @@ def test_both_are_on_until_a_policy_turns_them_off_and_any_other_may_insist() ->
 def test_the_notice_is_the_last_line_in_the_language_of_the_reply(language: str) -> None:
     reply = _REPLIES[language]
     assert language_of(reply) == language
-    told = with_notice(reply, Disclosure())
-    assert told == f"{reply}\n\n{NOTICES[language]}"
-    assert with_notice(told, Disclosure()) == told
+    noticed = with_notice(reply, Disclosure())
+    assert noticed == f"{reply}\n\n{NOTICES[language]}"
+    assert with_notice(noticed, Disclosure()) == noticed
 
 
 def test_a_policy_has_its_own_sentence_or_none() -> None:
     own = Disclosure(text="A robot of Veldhaven wrote this.")
-    told = with_notice("Hello.\n", own)
-    assert told == "Hello.\n\nA robot of Veldhaven wrote this."
-    assert with_notice(told, own) == told
+    noticed = with_notice("Hello.\n", own)
+    assert noticed == "Hello.\n\nA robot of Veldhaven wrote this."
+    assert with_notice(noticed, own) == noticed
     assert with_notice("Hello.", Disclosure(notice=False, text="never")) == "Hello."
     assert language_of("4711 / 0815") == "en"
 

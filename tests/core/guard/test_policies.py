@@ -63,7 +63,7 @@ def test_versions_are_added_and_audited_without_a_word_of_the_tenants(settings: 
     assert (records[1]["detail"]["terms"], "falcon" in str(records)) == (2, False)
 
 
-def test_nobody_changes_a_version_and_no_tenant_sees_anothers(settings: Settings, tenant: Tenant) -> None:
+def test_no_one_changes_a_version_and_no_tenant_sees_anothers(settings: Settings, tenant: Tenant) -> None:
     put(settings, tenant, OWN)
     with pytest.raises(DBAPIError), tenant.database.system() as session:
         session.execute(text("UPDATE guard_policies SET document = '{}'"))
@@ -111,11 +111,11 @@ def test_a_process_asks_again_for_the_version_and_reads_it_once(
     assert first.policies == (TEMPLATES["observe"], TEMPLATES["balanced"], OWN)
     assert cache.of(single, principal.organization_id, principal.project_id) is first
     assert len(asked) == 3
-    cache.forget()
+    cache.evict()
     assert cache.of(single, principal.organization_id, principal.project_id) is first
     assert len(asked) == 4
     put(settings, tenant, TEMPLATES["off"])
-    cache.forget()
+    cache.evict()
     assert cache.of(single, principal.organization_id, principal.project_id).policies[2] == TEMPLATES["off"]
     assert cache.of(single, principal.organization_id, new_id()).policies == (
         TEMPLATES["observe"],

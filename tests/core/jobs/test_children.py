@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import text
 
 from core.capability import ChildCall, JobCancelled, JobSuspended
+from core.jobs.receipts import repository as waybill
 from core.jobs.retention.repository import blank
 from core.jobs.states import SUSPEND, JobState
 from core.jobs.trail import digest_of
-from core.jobs.waybill import repository as waybill
 from core.kit.errors import CapabilityFailure
 from core.kit.settings import Settings
 from core.ledger import service as ledger
@@ -71,7 +71,7 @@ def children_of(tenant: Tenant, parent_id: UUID) -> list[UUID]:
         return list(rows.scalars())
 
 
-def test_a_key_becomes_one_child_whoever_asks_at_once(tenant: Tenant, run: Run) -> None:
+def test_a_key_becomes_one_child_for_concurrent_callers(tenant: Tenant, run: Run) -> None:
     attempt = run(tenant.submit())
     together = threading.Barrier(8)
 
@@ -107,8 +107,8 @@ def test_no_wake_up_is_lost_when_the_last_child_ends_as_its_parent_steps_aside(t
             list(pool.map(end, (parent, child)))
         job = tenant.job(parent.context.job_id)
         assert (job.state, job.reason) == (JobState.QUEUED, None)
-        told = [event for event in tenant.events(job.id) if event.type == "child.finished"]
-        assert [event.data["state"] for event in told] == ["succeeded"]
+        reported = [event for event in tenant.events(job.id) if event.type == "child.finished"]
+        assert [event.data["state"] for event in reported] == ["succeeded"]
 
 
 def test_children_that_all_end_at_once_wake_their_parent_once(tenant: Tenant, run: Run) -> None:

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import text
 
 from core.audit.actions import AuditAction
-from core.jobs.retention.records import Clock, Kind
+from core.jobs.retention.records import Kind, RetentionPeriod
 from core.jobs.retention.removal import run_once
 from core.jobs.retention.service import RetentionService
 from core.keys.principal import Principal
@@ -93,7 +93,7 @@ def set_days(
     data_class: DataClass | None = None,
     *,
     for_project: bool = True,
-) -> list[Clock]:
+) -> list[RetentionPeriod]:
     with tenant.database.tenant(tenant.principal.organization_id) as session:
         return service.set(
             session, tenant.principal, Kind.PAYLOADS, days, for_project=for_project, data_class=data_class
@@ -248,13 +248,13 @@ def test_batches_of_a_run_find_every_class_once(
 def test_clocks_of_classes_are_listed_after_those_of_kinds(tenant: Tenant, service: RetentionService) -> None:
     set_days(tenant, service, 7, RESTRICTED)
     set_days(tenant, service, 30, CONFIDENTIAL, for_project=False)
-    clocks = set_days(tenant, service, 14, RESTRICTED, for_project=False)
-    assert [(each.kind, each.data_class) for each in clocks[:5]] == [(kind, None) for kind in Kind]
-    assert [(each.kind, each.data_class, each.days, each.source) for each in clocks[5:]] == [
+    periods = set_days(tenant, service, 14, RESTRICTED, for_project=False)
+    assert [(each.kind, each.data_class) for each in periods[:5]] == [(kind, None) for kind in Kind]
+    assert [(each.kind, each.data_class, each.days, each.source) for each in periods[5:]] == [
         (Kind.PAYLOADS, CONFIDENTIAL, 30, "organization"),
         (Kind.PAYLOADS, RESTRICTED, 7, "project"),
     ]
-    assert all(each.set_at is not None for each in clocks[5:])
+    assert all(each.set_at is not None for each in periods[5:])
 
 
 @pytest.mark.parametrize(

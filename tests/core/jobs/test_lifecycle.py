@@ -32,13 +32,13 @@ def dispatch(tenant: Tenant, job_id: UUID) -> None:
         assert queue.mark_dispatched(session, [job_id]) == [job_id]
 
 
-def claim(tenant: Tenant, job_id: UUID, lease_seconds: float = 15, *, alone: bool = False) -> Claim | None:
-    return leases.claim(tenant.database.single_system(), job_id, "worker-1", lease_seconds, alone=alone)
+def claim(tenant: Tenant, job_id: UUID, lease_seconds: float = 15, *, isolated: bool = False) -> Claim | None:
+    return leases.claim(tenant.database.single_system(), job_id, "worker-1", lease_seconds, isolated=isolated)
 
 
-def claimed(tenant: Tenant, job_id: UUID, lease_seconds: float = 15, *, alone: bool = False) -> Claim:
+def claimed(tenant: Tenant, job_id: UUID, lease_seconds: float = 15, *, isolated: bool = False) -> Claim:
     dispatch(tenant, job_id)
-    found = claim(tenant, job_id, lease_seconds, alone=alone)
+    found = claim(tenant, job_id, lease_seconds, isolated=isolated)
     assert found is not None
     return found
 
@@ -84,20 +84,20 @@ def test_an_attempt_that_lost_its_lease_can_change_nothing(tenant: Tenant) -> No
     job_id = tenant.submit()
     first = claimed(tenant, job_id, lease_seconds=0)
     assert sweep(tenant) == ["job.queued"]
-    second = claimed(tenant, job_id, alone=True)
+    second = claimed(tenant, job_id, isolated=True)
     assert second.job.attempt == first.job.attempt + 1
     single = tenant.database.single_tenant(tenant.principal.organization_id)
     with pytest.raises(LeaseLost):
         leases.end(single, SUCCEED, end_event(first, "job.succeeded"), result={})
     with pytest.raises(LeaseLost):
-        leases.keep_events(single, job_id, first.job.attempt, [end_event(first, "step.started")])
+        leases.persist_events(single, job_id, first.job.attempt, [end_event(first, "step.started")])
     with pytest.raises(LeaseLost):
         leases.more_event_ids(single, job_id, first.job.attempt)
-    assert leases.beat(tenant.database.single_system(), [(job_id, first.job.attempt)], 15) == []
+    assert leases.renew(tenant.database.single_system(), [(job_id, first.job.attempt)], 15) == []
     assert tenant.job(job_id).state is JobState.RUNNING
 
 
-def test_a_job_that_lost_its_worker_is_only_for_one_that_is_alone(tenant: Tenant) -> None:
+def test_a_job_that_lost_its_worker_is_only_for_an_isolated_process(tenant: Tenant) -> None:
     job_id = tenant.submit()
     single = tenant.database.single_system()
     claimed(tenant, job_id, lease_seconds=0)
@@ -106,7 +106,7 @@ def test_a_job_that_lost_its_worker_is_only_for_one_that_is_alone(tenant: Tenant
     dispatch(tenant, job_id)
     assert claim(tenant, job_id) is None
     assert leases.pool_if_lost(single, job_id) == "probe"
-    found = claim(tenant, job_id, alone=True)
+    found = claim(tenant, job_id, isolated=True)
     assert found is not None
     assert found.job.attempt == 2
 
@@ -115,7 +115,7 @@ def test_a_job_whose_worker_is_lost_every_time_fails(tenant: Tenant) -> None:
     job_id = tenant.submit(max_attempts=2)
     claimed(tenant, job_id, lease_seconds=0)
     assert sweep(tenant) == ["job.queued"]
-    claimed(tenant, job_id, lease_seconds=0, alone=True)
+    claimed(tenant, job_id, lease_seconds=0, isolated=True)
     assert sweep(tenant) == ["job.failed"]
     job = tenant.job(job_id)
     assert (job.state, job.reason, job.failures) == (JobState.FAILED, "worker_lost", 2)

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from core.jobs import live
-from core.jobs.live import LivePublisher, bell_channel, stream_key
+from core.jobs.live import LivePublisher, activity_channel, stream_key
 from core.jobs.records import Event
 from core.kit.clock import utc_now
 from core.kit.ids import new_id
@@ -45,12 +45,12 @@ def test_the_bell_is_rung_once_a_second_until_somebody_hears_it(
     publisher = LivePublisher(client, settings)
     publisher.publish([kept(2)])
     with client.pubsub(ignore_subscribe_messages=True) as listener:  # type: ignore[no-untyped-call]
-        listener.subscribe(bell_channel(settings))
+        listener.subscribe(activity_channel(settings))
         listener.get_message(timeout=10)
         go_to(0.9)
         publisher.publish([kept(3)])
         # What was published before it would be read before it.
-        assert client.publish(bell_channel(settings), b"end") == 1
+        assert client.publish(activity_channel(settings), b"end") == 1
         assert listener.get_message(timeout=10)["data"] == b"end"
         for number, seconds in ((4, 1.1), (5, 1.2)):
             go_to(seconds)

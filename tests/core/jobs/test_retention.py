@@ -191,7 +191,7 @@ def test_ratings_and_arms_go_with_the_month_of_their_jobs(
         assert left == [(young,)], table
 
 
-def test_a_clock_that_never_ends_keeps_payloads(
+def test_a_retention_period_without_end_keeps_payloads(
     settings: Settings, tenant: Tenant, owner: psycopg.Connection, blobs: BlobStore
 ) -> None:
     set_days(tenant, settings, Kind.PAYLOADS, None)

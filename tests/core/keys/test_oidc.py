@@ -110,7 +110,7 @@ def test_clocks_may_differ_by_the_skew_and_no_more(provider: IdentityProvider) -
     assert checking.verify(provider.token("ada", nbf=int(time.time()) + 10)).subject == "ada"
 
 
-def test_a_rotated_key_is_fetched_and_the_old_one_forgotten(provider: IdentityProvider) -> None:
+def test_a_rotated_key_is_fetched_and_the_old_one_evicted(provider: IdentityProvider) -> None:
     checking = verifier(provider)
     before = provider.token("ada")
     checking.verify(before)
@@ -138,8 +138,8 @@ def test_made_up_key_ids_do_not_turn_us_against_the_issuer(provider: IdentityPro
     assert provider.key_fetches == 1
 
 
-def test_an_issuer_that_is_away(provider: IdentityProvider) -> None:
-    provider.is_away = True
+def test_an_unavailable_issuer(provider: IdentityProvider) -> None:
+    provider.is_unavailable = True
     with pytest.raises(IdentityProviderUnavailable) as away:
         verifier(provider).verify(provider.token("ada"))
     assert away.value.status == 503
@@ -153,7 +153,7 @@ def test_known_keys_outlive_an_outage_but_not_for_ever(
     checking = verifier(provider, refresh=0.01)
     token = provider.token("ada")
     checking.verify(token)
-    provider.is_away = True
+    provider.is_unavailable = True
     time.sleep(0.06)
     fetches = len(provider.requests)
     assert checking.verify(token).subject == "ada"

@@ -48,7 +48,7 @@ def test_a_list_of_scopes_is_completed_and_taken_apart() -> None:
         (("jobs:read", "capability:a.b"), ("jobs:read",), False),
     ],
 )
-def test_nobody_hands_on_more_than_they_hold(held: tuple[str, ...], wanted: tuple[str, ...], allowed: bool) -> None:
+def test_no_one_hands_on_more_than_they_hold(held: tuple[str, ...], wanted: tuple[str, ...], allowed: bool) -> None:
     if allowed:
         require_covers(principal(*held), wanted, "do it")
         return

@@ -26,7 +26,7 @@ ANYTHING = st.recursive(
 @example(["a\x00", 1e-05])
 @example(["\\u0000", 1e-05, 2**70])
 @settings(max_examples=300)
-def test_what_is_written_can_be_read_by_everybody(value: Any) -> None:
+def test_what_is_written_can_be_read_by_every_reader(value: Any) -> None:
     try:
         body = dumps(value)
     except Unstorable:
@@ -76,7 +76,7 @@ def test_what_json_has_no_form_for_is_refused(value: Any) -> None:
         dumps({"value": value})
 
 
-def test_a_value_nested_too_deeply_is_refused_whoever_wrote_it() -> None:
+def test_a_value_nested_too_deeply_is_refused_from_any_source() -> None:
     nested: Any = 1
     for _ in range(5000):
         nested = [nested]

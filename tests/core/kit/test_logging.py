@@ -102,7 +102,7 @@ def test_secrets_are_masked(text: str, expected: str) -> None:
     assert scrub(text) == expected
 
 
-def test_payloads_and_secrets_never_show_whoever_logs_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_payloads_and_secrets_never_show_in_logs(capsys: pytest.CaptureFixture[str]) -> None:
     configured()
     log = get_logger("x")
     log.info("a", payload={"q": "hunter2"}, prompt="hunter2", password="hunter2", nested={"result": "hunter2"})
@@ -210,30 +210,30 @@ class Clock:
 
 def test_a_flood_is_counted_and_one_line_says_how_often_it_came() -> None:
     clock = Clock()
-    told: list[tuple[str, int]] = []
-    repeats = Repeats(lambda key, count: told.append((key.event, count)), clock=clock)
+    reported: list[tuple[str, int]] = []
+    repeats = Repeats(lambda key, count: reported.append((key.event, count)), clock=clock)
     repeats.begin(3)
     flood, other = Key("warning", "x", "live_publish_failed"), Key("warning", "x", "start_waits")
     assert [repeats.admits(flood) for _ in range(5)] == [True, True, True, False, False]
     assert repeats.admits(other), "only the same line is a repeat"
     clock.now += WINDOW_SECONDS
     assert repeats.admits(flood)
-    assert told == [("live_publish_failed", 2)]
+    assert reported == [("live_publish_failed", 2)]
     repeats.flush()
-    assert len(told) == 1, "nothing was suppressed since"
+    assert len(reported) == 1, "nothing was suppressed since"
     assert [repeats.admits(flood) for _ in range(4)] == [True, True, True, False]
     repeats.flush()
-    assert told[1:] == [("live_publish_failed", 1)]
+    assert reported[1:] == [("live_publish_failed", 1)]
 
 
 def test_what_was_suppressed_is_said_although_nothing_like_it_comes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.kit.logging.repeats.WINDOW_SECONDS", 1.0)
-    told: list[int] = []
-    repeats = Repeats(lambda _key, count: told.append(count))
+    reported: list[int] = []
+    repeats = Repeats(lambda _key, count: reported.append(count))
     repeats.begin(1)
     admitted = [repeats.admits(Key("warning", "x", "late")) for _ in range(100)]
     assert not all(admitted)
-    wait_until(lambda: sum(told) == admitted.count(False), timeout_seconds=30, what="the summary")
+    wait_until(lambda: sum(reported) == admitted.count(False), timeout_seconds=30, what="the summary")
 
 
 def test_keys_that_never_come_again_do_not_fill_the_memory() -> None:
@@ -307,7 +307,7 @@ def test_lines_are_exported_as_they_are_written(
     assert "waybill-test" in collector.text
 
 
-def test_a_collector_that_is_away_costs_nothing_but_its_lines(
+def test_an_unavailable_collector_costs_nothing_but_its_lines(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def dropped() -> float:

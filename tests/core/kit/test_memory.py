@@ -59,12 +59,12 @@ def test_an_unused_key_is_asked_for_again_when_its_life_is_over(tenant: Tenant) 
     assert set(read.threads) == {threading.current_thread().name}
 
 
-def test_what_was_being_asked_when_all_was_forgotten_is_not_kept(tenant: Tenant) -> None:
+def test_what_was_being_asked_when_all_was_evicted_is_not_kept(tenant: Tenant) -> None:
     memory: Memory[str, str] = Memory(60, entries_max=10)
     executor = tenant.database.single_tenant(tenant.principal.organization_id)
 
     def old(_: Executor) -> str:
-        memory.forget()
+        memory.evict()
         return "old"
 
     assert memory.get(executor, "a", old).value == "old"

@@ -13,7 +13,7 @@ import httpcore
 import httpx
 import pytest
 
-from core.gateway.interruptible import asking, open_client, open_client2
+from core.gateway.interruptible import interruptible, open_client, open_client2
 from core.keys.errors import IdentityProviderUnavailable
 from core.keys.jwks import KeySet
 from core.kit.names import LOOKUPS, Lookups, NamedBackend, NameTimeout, install
@@ -96,7 +96,7 @@ def test_a_silent_name_is_asked_once_by_all_who_wait_for_it(resolver: Resolver) 
     assert resolver.asked == {"a.silent.example": 1}
 
 
-def test_names_that_wait_for_their_turn_are_dropped_when_nobody_can_want_them(
+def test_names_that_wait_for_their_turn_are_dropped_when_no_one_can_want_them(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.kit.names.LOOKUP_SECONDS", 0.2)
@@ -133,12 +133,12 @@ def test_a_cancelled_job_does_not_wait_for_a_silent_name(resolver: Resolver) -> 
         raise Stopped
 
     began = time.monotonic()
-    with pytest.raises(Stopped), asking(stop):
+    with pytest.raises(Stopped), interruptible(stop):
         open_client(60).get("https://service.silent.example/")
     assert time.monotonic() - began < 3
 
 
-def test_an_issuer_whose_name_is_silent_is_away_within_its_timeout(resolver: Resolver) -> None:
+def test_an_issuer_whose_name_is_silent_is_unavailable_within_its_timeout(resolver: Resolver) -> None:
     keys = KeySet("https://sso.silent.example", timeout_seconds=0.3, refresh_seconds=60, floor_seconds=10)
     began = time.monotonic()
     with pytest.raises(IdentityProviderUnavailable):

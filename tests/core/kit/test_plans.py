@@ -93,7 +93,7 @@ class Life:
     def attempt(self, tenant: Tenant, job_id: UUID, last: int, limit: int, number: int) -> None:
         """One attempt of a job: a model call, events, and every third is left running."""
         single = self.database.single_tenant(tenant.principal.organization_id)
-        leases.beat(self.system, [(job_id, 1)], 60)
+        leases.renew(self.system, [(job_id, 1)], 60)
         leases.more_event_ids(single, job_id, 1)
         jobs.caller_of(single, job_id)
         checkpoints = JobCheckpoints(self.database, job_id, tenant.principal.organization_id, 1)
@@ -110,14 +110,14 @@ class Life:
         if number % 2:
             settling.settle_call(single, call, Settlement(), {}, event)
         else:
-            leases.keep_events(single, job_id, 1, [event])
+            leases.persist_events(single, job_id, 1, [event])
             ledger.settle_call(single, call, Settlement(), {})
         if number % 3:
             rule: Transition = SUCCEED if number % 3 == 1 else FAIL
             end = Event(job_id, limit + 1, last + 2, f"job.{rule.target}", 1, {}, utc_now())
             leases.end(single, rule, end, reason=None if rule is SUCCEED else "error")
             with self.database.tenant(tenant.principal.organization_id) as session:
-                leases.forget_checkpoints(session, job_id)
+                leases.delete_checkpoints(session, job_id)
                 leases.resume(session, job_id, "budget", actor_parameters(tenant.principal))
             with pytest.raises(LeaseLost):
                 leases.more_event_ids(single, job_id, 1)
@@ -129,7 +129,7 @@ class Life:
             queue.sweep(session, "probe")
             queue.stop_orphans(session, "probe")
             queue.depths(session)
-            queue.forget_idempotency_keys(session)
+            queue.delete_idempotency_keys(session)
             ledger.release_ended(session, 100)
         ledger.sweep(self.system, 60, 100)
         ledger.lost_calls(self.system, 60, 100)

@@ -22,7 +22,7 @@ def connect(settings: Settings, login: str) -> Connection:
 
 
 @pytest.mark.parametrize("process", PROCESSES)
-def test_a_login_owns_nothing_and_becomes_nobody_else(settings: Settings, process: Process) -> None:
+def test_a_login_owns_nothing_and_becomes_no_one_else(settings: Settings, process: Process) -> None:
     assert process.login is not None
     with connect(settings, process.login) as connection:
         owned = connection.execute(

@@ -95,7 +95,7 @@ def test_spans_reach_a_collector_with_their_parents_and_without_error_texts(coll
     assert names["service.name"] == "waybill-test"
 
 
-def test_a_collector_that_is_away_does_not_hold_up_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_collector_does_not_hold_up_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     telemetry.configure_tracing(Settings(), "test")
     for _ in range(100):

@@ -135,7 +135,7 @@ def test_without_a_quota_nothing_is_asked_or_written(
     assert rows(tenant) == 0
 
 
-def test_tokens_and_money_count_once_whoever_writes_the_line(settings: Settings, tenant: Tenant) -> None:
+def test_tokens_and_money_count_once_for_every_writer_of_the_line(settings: Settings, tenant: Tenant) -> None:
     for kind, value in (("tokens_per_day", 1000), ("tokens_per_month", 5000), ("cost_per_month", "2.00")):
         set_limit(settings, tenant, kind, value)
     job_id = submit(tenant)
@@ -213,7 +213,7 @@ def test_settlements_and_submissions_of_one_project_get_along(settings: Settings
 
 
 @pytest.mark.survive("P3")
-def test_money_is_exact_while_redis_is_away(settings: Settings, tenant: Tenant, valkey: EmbeddedValkey) -> None:
+def test_money_is_exact_while_redis_is_unavailable(settings: Settings, tenant: Tenant, valkey: EmbeddedValkey) -> None:
     with tenant.database.system() as session:
         session.execute(
             text(
@@ -248,7 +248,7 @@ def test_another_organization_cannot_count_or_read(settings: Settings, tenant: T
     assert used(tenant, "jobs_per_day") == 0
 
 
-def test_usage_of_long_past_periods_is_forgotten(settings: Settings, tenant: Tenant) -> None:
+def test_usage_of_long_past_periods_is_deleted(settings: Settings, tenant: Tenant) -> None:
     set_limit(settings, tenant, "jobs_per_day", 5)
     set_limit(settings, tenant, "jobs_per_month", 5)
     with tenant.database.engine.begin() as connection:
@@ -260,5 +260,5 @@ def test_usage_of_long_past_periods_is_forgotten(settings: Settings, tenant: Ten
             {"organization": tenant.principal.organization_id},
         )
     with tenant.database.system() as session:
-        assert repository.forget_usage(session) == 1
+        assert repository.delete_usage(session) == 1
     assert rows(tenant) == 1

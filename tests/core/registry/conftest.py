@@ -16,7 +16,7 @@ from core.kit.settings import Settings
 from core.registry import service
 from core.registry.aliases import service as aliases
 from core.registry.aliases.records import NewAlias
-from core.registry.deployments import DeploymentBook, read_deployments
+from core.registry.deployments import DeploymentCatalogue, read_deployments
 from core.registry.records import Model, Owner, Version
 from core.registry.service import ModelRegistry
 from core.registry.stages import service as stages
@@ -98,7 +98,7 @@ def registry_settings(database_url: str) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def deployments(registry_settings: Settings) -> DeploymentBook:
+def deployments(registry_settings: Settings) -> DeploymentCatalogue:
     return read_deployments(registry_settings)
 
 
@@ -109,7 +109,7 @@ def database(registry_settings: Settings) -> Iterator[Database]:
     opened.close()
 
 
-def new_tenant(database: Database, deployments: DeploymentBook) -> Tenant:
+def new_tenant(database: Database, deployments: DeploymentCatalogue) -> Tenant:
     organization, projects = new_id(), (new_id(), new_id())
     with database.system() as session:
         parameters = {"id": organization, "name": str(organization)}
@@ -123,10 +123,10 @@ def new_tenant(database: Database, deployments: DeploymentBook) -> Tenant:
 
 
 @pytest.fixture
-def tenant(database: Database, deployments: DeploymentBook) -> Tenant:
+def tenant(database: Database, deployments: DeploymentCatalogue) -> Tenant:
     return new_tenant(database, deployments)
 
 
 @pytest.fixture
-def everybody(database: Database, deployments: DeploymentBook) -> Tenant:
+def operator(database: Database, deployments: DeploymentCatalogue) -> Tenant:
     return Tenant(database, ModelRegistry(deployments), Owner(None, Actor("system")))

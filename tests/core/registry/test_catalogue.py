@@ -13,7 +13,7 @@ from core.kit.settings import Settings
 from core.registry.catalogue.catalogue import ModelCatalogue
 from core.registry.catalogue.precedence import Entry, Key, find
 from core.registry.data_classes import DataClass
-from core.registry.deployments import DeploymentBook
+from core.registry.deployments import DeploymentCatalogue
 from core.registry.errors import ModelUnknown
 from core.registry.records import ResolvedModel
 from tests.core.registry.conftest import Tenant, new_tenant
@@ -70,7 +70,7 @@ def test_what_holds_elsewhere_means_nothing_here() -> None:
 
 
 @pytest.fixture
-def catalogue(registry_settings: Settings, deployments: DeploymentBook) -> ModelCatalogue:
+def catalogue(registry_settings: Settings, deployments: DeploymentCatalogue) -> ModelCatalogue:
     return ModelCatalogue(registry_settings, deployments)
 
 
@@ -78,7 +78,7 @@ def ask(
     catalogue: ModelCatalogue, tenant: Tenant, name: str, capability: str = SEARCH, pinned: UUID | None = None
 ) -> tuple[str, int | None, str]:
     """Model, version and reason, by a memory that was just emptied."""
-    catalogue.forget()
+    catalogue.evict()
     found = catalogue.explain(
         tenant.database.single_tenant(tenant.organization_id),
         organization_id=tenant.organization_id,
@@ -90,10 +90,10 @@ def ask(
     return found.model.model, found.model.version, found.by
 
 
-def test_aliases_on_the_database_follow_the_order(tenant: Tenant, everybody: Tenant, catalogue: ModelCatalogue) -> None:
+def test_aliases_on_the_database_follow_the_order(tenant: Tenant, operator: Tenant, catalogue: ModelCatalogue) -> None:
     shared = f"shared-{new_id()}"
-    everybody.promote(everybody.model(shared, 1), 1)
-    everybody.alias(shared, "local/extractive")
+    operator.promote(operator.model(shared, 1), 1)
+    operator.alias(shared, "local/extractive")
     assert ask(catalogue, tenant, shared) == ("local/extractive", 1, "everybodys_alias")
 
     own = tenant.model(shared, 2)
@@ -180,15 +180,15 @@ def test_a_version_comes_back_as_it_was_written(tenant: Tenant, catalogue: Model
 
 
 def test_an_operator_who_lowers_a_deployment_lowers_its_versions(
-    tenant: Tenant, registry_settings: Settings, deployments: DeploymentBook
+    tenant: Tenant, registry_settings: Settings, deployments: DeploymentCatalogue
 ) -> None:
     model = tenant.model("writer")
     version = tenant.version(model, data_class_ceiling=DataClass.CONFIDENTIAL)
     tenant.promote(model, 1)
     lowered = {each.name: replace(each, data_class_ceiling=DataClass.PUBLIC) for each in deployments}
-    for book, ceiling in ((deployments, "confidential"), (DeploymentBook(lowered), "public")):
+    for known, ceiling in ((deployments, "confidential"), (DeploymentCatalogue(lowered), "public")):
         for pinned in (None, version.id):
-            found = ModelCatalogue(registry_settings, book).resolve(
+            found = ModelCatalogue(registry_settings, known).resolve(
                 tenant.database.single_tenant(tenant.organization_id),
                 organization_id=tenant.organization_id,
                 project_id=tenant.projects[0],
@@ -202,11 +202,11 @@ def test_an_operator_who_lowers_a_deployment_lowers_its_versions(
 def test_an_unknown_name_names_what_exists(tenant: Tenant, catalogue: ModelCatalogue) -> None:
     tenant.promote(tenant.model("writer", 1), 1)
     tenant.alias("elsewhere", "writer", project_id=tenant.projects[1])
-    with pytest.raises(ModelUnknown) as told:
+    with pytest.raises(ModelUnknown) as raised:
         ask(catalogue, tenant, "wirter")
     for name in ("default", "embedding", "local/extractive", "local/smollm2", "writer"):
-        assert name in told.value.detail
-    assert "elsewhere" not in told.value.detail
+        assert name in raised.value.detail
+    assert "elsewhere" not in raised.value.detail
 
 
 @pytest.mark.parametrize(

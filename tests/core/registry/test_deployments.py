@@ -45,9 +45,9 @@ def settings(tmp_path: Path, content: str, **more: object) -> Settings:
 
 
 def test_the_file_is_read(tmp_path: Path) -> None:
-    book = read_deployments(settings(tmp_path, FILE))
-    assert book.names == tuple(sorted(("sweden", "claude", "vllm", *EMBEDDED)))
-    sweden = book.get("sweden")
+    deployments = read_deployments(settings(tmp_path, FILE))
+    assert deployments.names == tuple(sorted(("sweden", "claude", "vllm", *EMBEDDED)))
+    sweden = deployments.get("sweden")
     assert (sweden.provider, sweden.base_url, sweden.region, sweden.api_version) == (
         "azure-openai",
         "https://sweden.openai.azure.example",
@@ -55,26 +55,26 @@ def test_the_file_is_read(tmp_path: Path) -> None:
         "2024-10-21",
     )
     assert (sweden.timeout_seconds, sweden.max_attempts, sweden.data_class_ceiling) == (30, 2, DataClass.CONFIDENTIAL)
-    vllm = book.get("vllm")
+    vllm = deployments.get("vllm")
     assert (vllm.read_key(), vllm.cached_tokens, vllm.reasoning_tokens) == (None, None, "beside")
     with pytest.raises(Unavailable, match=r"norway; there are: claude"):
-        book.get("norway")
+        deployments.get("norway")
 
 
 def test_a_key_is_read_at_each_use_from_a_file_or_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    book = read_deployments(settings(tmp_path, FILE))
+    deployments = read_deployments(settings(tmp_path, FILE))
     with pytest.raises(Unavailable) as missing:
-        book.get("sweden").read_key()
+        deployments.get("sweden").read_key()
     assert missing.value.code == "credential_missing"
     monkeypatch.setenv("AZURE_KEY", "one")
-    assert book.get("sweden").read_key() == "one"
+    assert deployments.get("sweden").read_key() == "one"
     monkeypatch.setenv("AZURE_KEY", "two")
-    assert book.get("sweden").read_key() == "two"
+    assert deployments.get("sweden").read_key() == "two"
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "anthropic-key").write_text("three\n", encoding="utf-8")
-    assert book.get("claude").read_key() == "three"
+    assert deployments.get("claude").read_key() == "three"
 
 
 def test_the_settings_make_the_deployment_called_default(tmp_path: Path) -> None:
@@ -118,18 +118,18 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_key_in_the_place_of_its_name_shows_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     content = f'[[deployment]]\nname = "a"\nprovider = "anthropic"\ncredential = "{CANARY}"'
     with caplog.at_level(logging.DEBUG):
-        book = read_deployments(settings(tmp_path, content))
-        found = book.get("a")
+        deployments = read_deployments(settings(tmp_path, content))
+        found = deployments.get("a")
         with pytest.raises(Unavailable) as missing:
             found.read_key()
     shown = "".join(traceback.format_exception(missing.value))
-    assert CANARY not in shown + caplog.text + repr(found) + repr(list(book))
+    assert CANARY not in shown + caplog.text + repr(found) + repr(list(deployments))
 
 
 def test_a_secret_that_cannot_be_read_shows_nothing(tmp_path: Path) -> None:
-    book = read_deployments(settings(tmp_path, FILE))
+    deployments = read_deployments(settings(tmp_path, FILE))
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "anthropic-key").write_bytes(b"\xff" + CANARY.encode())
     with pytest.raises(Unavailable) as missing:
-        book.get("claude").read_key()
+        deployments.get("claude").read_key()
     assert CANARY not in "".join(traceback.format_exception(missing.value))

@@ -8,7 +8,7 @@ import pytest
 from core.kit.errors import Unprocessable
 from core.registry.errors import PromptNotFound
 from core.registry.prompts import service
-from core.registry.prompts.book import PromptBook, PromptUnknown
+from core.registry.prompts.cache import PromptCache, PromptUnknown
 from core.registry.prompts.records import ChosenPrompt, PromptVersion
 from core.registry.records import ResolvedModel
 from pipelines._kit.prompts import Prompt, choose_prompt, load_prompt, packaged_prompts
@@ -34,12 +34,12 @@ def versions(tenant: Tenant) -> list[PromptVersion]:
 class Choosing:
     """What a job's models say of prompts, over a book: see `core.gateway.calls.JobModels.prompt`."""
 
-    book: PromptBook
+    cache: PromptCache
     tenant: Tenant
     pinned: str | None = None
 
     def prompt(self, name: str, model: ResolvedModel) -> ChosenPrompt | None:
-        return self.book.choose(
+        return self.cache.choose(
             self.tenant.database.single_tenant(self.tenant.organization_id),
             organization_id=self.tenant.organization_id,
             name=name,
@@ -49,7 +49,7 @@ class Choosing:
 
 
 def choose(
-    book: PromptBook, tenant: Tenant, prompt_set: dict[str, str] | None = None, pinned: str | None = None
+    cache: PromptCache, tenant: Tenant, prompt_set: dict[str, str] | None = None, pinned: str | None = None
 ) -> Prompt:
     model = ResolvedModel(
         model="any",
@@ -61,7 +61,7 @@ def choose(
         price_model="any",
         prompt_set=prompt_set or {},
     )
-    return choose_prompt(Choosing(book, tenant, pinned), model, PACKAGE, "answer")
+    return choose_prompt(Choosing(cache, tenant, pinned), model, PACKAGE, "answer")
 
 
 def test_versions_are_added_and_one_is_in_force(tenant: Tenant) -> None:
@@ -100,7 +100,7 @@ def test_what_cannot_be_a_prompt_is_refused(tenant: Tenant, name: str, text: str
         add(tenant, text, name=name)
 
 
-def test_the_files_of_the_capabilities_become_everybodys_once(tenant: Tenant) -> None:
+def test_the_files_of_the_capabilities_become_shared_once(tenant: Tenant) -> None:
     files = dict(packaged_prompts())
     assert {"knowledge/answer", "knowledge/answer_turn"} <= set(files)
     with tenant.database.system() as session:
@@ -118,30 +118,30 @@ def test_the_files_of_the_capabilities_become_everybodys_once(tenant: Tenant) ->
 
 
 def test_what_takes_the_place_of_a_file(tenant: Tenant) -> None:
-    book = PromptBook()
+    cache = PromptCache()
     file = load_prompt(PACKAGE, "answer")
-    assert choose(book, tenant) == file
+    assert choose(cache, tenant) == file
     draft = add(tenant, "A draft.")
-    book.forget()
-    assert choose(book, tenant) == file
+    cache.evict()
+    assert choose(cache, tenant) == file
     own = add(tenant, "Ours.", takes_force=True)
-    book.forget()
-    assert choose(book, tenant) == Prompt("Ours.", own.digest)
-    assert choose(book, tenant, {NAME: draft.digest}).text == "A draft."
-    assert choose(book, tenant, {"knowledge/answer_turn": draft.digest}).text == "Ours."
-    assert choose(book, tenant, {NAME: draft.digest}, pinned=own.digest).text == "Ours."
+    cache.evict()
+    assert choose(cache, tenant) == Prompt("Ours.", own.digest)
+    assert choose(cache, tenant, {NAME: draft.digest}).text == "A draft."
+    assert choose(cache, tenant, {"knowledge/answer_turn": draft.digest}).text == "Ours."
+    assert choose(cache, tenant, {NAME: draft.digest}, pinned=own.digest).text == "Ours."
     stranger = new_tenant(tenant.database, tenant.registry.deployments)
-    assert choose(book, stranger) == file
+    assert choose(cache, stranger) == file
     for digest in (draft.digest, "sha256:" + "0" * 64):
         with pytest.raises(PromptUnknown):
-            choose(book, stranger, {NAME: digest})
+            choose(cache, stranger, {NAME: digest})
 
 
 def test_it_asks_once(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     draft = add(tenant, "A draft.")
-    book = PromptBook()
+    cache = PromptCache()
     asked = watch_single_statements(tenant.database, monkeypatch, "")
     for _ in range(3):
-        choose(book, tenant)
-        choose(book, tenant, {NAME: draft.digest})
+        choose(cache, tenant)
+        choose(cache, tenant, {NAME: draft.digest})
     assert len(asked) == 2

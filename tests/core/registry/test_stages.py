@@ -10,11 +10,11 @@ from core.keys.principal import Principal
 from core.kit.errors import WaybillError
 from core.kit.ids import new_id
 from core.registry.errors import (
-    BelongsToEverybody,
     ChampionChanged,
     ChampionInUse,
     ModelNotFound,
     NoPreviousChampion,
+    SharedReadOnly,
     VersionNotFound,
     VersionPinned,
     VersionRetired,
@@ -120,14 +120,14 @@ def test_a_rollback_passes_versions_that_are_retired(tenant: Tenant) -> None:
     assert tenant.rollback(model).champion == 1
 
 
-def test_whoever_is_wrong_about_the_champion_changes_nothing(tenant: Tenant) -> None:
+def test_a_caller_who_is_wrong_about_the_champion_changes_nothing(tenant: Tenant) -> None:
     model = tenant.model("writer", 3)
     tenant.promote(model, 1)
     tenant.promote(model, 2, expected=1)
     before = tenant.history(model)
-    with pytest.raises(ChampionChanged) as told:
+    with pytest.raises(ChampionChanged) as raised:
         tenant.promote(model, 3, expected=1)
-    assert told.value.extra["champion"] == 2
+    assert raised.value.extra["champion"] == 2
     with pytest.raises(ChampionChanged):
         tenant.rollback(model, expected=3)
     assert tenant.history(model) == before
@@ -162,8 +162,8 @@ def test_rollbacks_at_once_of_one_champion_go_back_once(tenant: Tenant) -> None:
             return refused.code
 
     with ThreadPoolExecutor(6) as threads:
-        told = sorted(threads.map(roll_back, range(6)))
-    assert told == ["3", *["champion_changed"] * 5]
+        raised = sorted(threads.map(roll_back, range(6)))
+    assert raised == ["3", *["champion_changed"] * 5]
     assert tenant.champion(model) == 3
 
 
@@ -186,9 +186,9 @@ def test_a_version_that_an_alias_pins_is_not_retired_nor_a_retired_one_pinned(te
         tenant.alias("steady", "writer", version=1)
 
 
-def test_everybodys_models_are_the_operators(tenant: Tenant, everybody: Tenant) -> None:
-    model = everybody.model(f"shared-{new_id()}", 2)
-    everybody.promote(model, 1)
+def test_shared_models_are_the_operators(tenant: Tenant, operator: Tenant) -> None:
+    model = operator.model(f"shared-{new_id()}", 2)
+    operator.promote(model, 1)
     for act in (
         lambda: tenant.promote(model, 2),
         lambda: tenant.rollback(model),
@@ -196,9 +196,9 @@ def test_everybodys_models_are_the_operators(tenant: Tenant, everybody: Tenant) 
         lambda: tenant.restore(model, 2),
         lambda: tenant.version(model),
     ):
-        with pytest.raises(BelongsToEverybody):
+        with pytest.raises(SharedReadOnly):
             act()
-    assert everybody.promote(model, 2).champion == 2
+    assert operator.promote(model, 2).champion == 2
 
 
 def test_another_tenants_model_is_not_there(tenant: Tenant) -> None:
@@ -211,7 +211,7 @@ def test_another_tenants_model_is_not_there(tenant: Tenant) -> None:
         tenant.promote(model, 2)
 
 
-def test_an_owner_is_made_of_whoever_calls() -> None:
+def test_an_owner_is_made_of_the_caller() -> None:
     principal = Principal(V[0], V[1], None, frozenset(), actor_kind="user", actor_id="digest")
     owner = Owner.of(principal)
     assert (owner.organization_id, owner.actor.kind, owner.actor.id) == (V[0], "user", "digest")

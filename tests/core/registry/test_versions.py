@@ -7,13 +7,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from core.gateway.models import Ability
-from core.gateway.providers.opening import KINDS
+from core.gateway.providers.factory import KINDS
 from core.kit.db import Database
 from core.kit.errors import Unprocessable
 from core.kit.ids import new_id
 from core.registry import service
 from core.registry.data_classes import DataClass
-from core.registry.deployments import Deployment, DeploymentBook
+from core.registry.deployments import Deployment, DeploymentCatalogue
 from core.registry.digests import digest_of_facts
 from core.registry.errors import ModelNameTaken
 from core.registry.prompts import service as prompts
@@ -44,10 +44,10 @@ def test_data_classes_have_an_order() -> None:
 
 
 @pytest.fixture
-def sweden(tenant: Tenant, deployments: DeploymentBook) -> Tenant:
+def sweden(tenant: Tenant, deployments: DeploymentCatalogue) -> Tenant:
     """A tenant of an installation with a deployment in Sweden."""
     known = {each.name: each for each in deployments} | {"sweden": SWEDEN}
-    tenant.registry = ModelRegistry(DeploymentBook(known))
+    tenant.registry = ModelRegistry(DeploymentCatalogue(known))
     return tenant
 
 
@@ -148,7 +148,7 @@ def test_the_digest_is_of_what_a_version_says(sweden: Tenant) -> None:
     assert first.digest == again.digest != other.digest
 
 
-def test_the_embedded_models_are_everybodys_champions_with_true_digests(tenant: Tenant) -> None:
+def test_the_embedded_models_are_shared_champions_with_true_digests(tenant: Tenant) -> None:
     with tenant.session() as session:
         models = service.list_models(session, tenant.organization_id, limit=50)
         built_in = [each for each in models if each.name.startswith("local/")]
@@ -234,11 +234,11 @@ def test_a_model_keeps_its_name_and_stays(filled: Tenant) -> None:
         "INSERT INTO model_stages (version_id, model_id, stage) SELECT id, model_id, 'retired' FROM model_versions",
     ],
 )
-def test_a_tenant_writes_nothing_of_everybodys(filled: Tenant, statement: str) -> None:
+def test_a_tenant_writes_nothing_shared(filled: Tenant, statement: str) -> None:
     assert attempt(filled.database, "waybill_app", statement, filled.organization_id) == REFUSED
 
 
-def test_a_tenant_reads_everybodys_and_changes_none_of_it(filled: Tenant) -> None:
+def test_a_tenant_reads_shared_models_and_changes_none(filled: Tenant) -> None:
     where = "WHERE organization_id IS NULL"
     for table in ("models", "model_versions", "model_stages", "model_stage_changes", "model_aliases"):
         found = attempt(filled.database, "waybill_app", f"SELECT FROM {table} {where}", filled.organization_id)

@@ -16,7 +16,7 @@ from core.ledger import service as ledger
 from core.ledger.records import CallIdentity
 from core.ledger.reports.records import Reach
 from core.rollups import repository
-from core.rollups.collect import collect_once, count_backlog, floor_to, keep_partitions
+from core.rollups.collect import collect_once, count_backlog, floor_to, maintain_partitions
 from core.rollups.records import Grain
 from core.rollups.repository import Dimension, Figures, Selection
 from tests.factories.attempts import attempt
@@ -179,8 +179,8 @@ def test_tenants_see_their_own_only(settings: Settings, tenant: Tenant) -> None:
 
 
 def test_partitions_past_ninety_days_go_and_those_to_come_are_made(tenant: Tenant) -> None:
-    keep_partitions(tenant.database)
-    assert keep_partitions(tenant.database) == 0
+    maintain_partitions(tenant.database)
+    assert maintain_partitions(tenant.database) == 0
     with tenant.database.system() as session:
         names = set(
             session.execute(text("SELECT relid::text FROM pg_partition_tree('job_rollups') WHERE isleaf")).scalars()

@@ -68,19 +68,19 @@ def test_a_message_carries_the_mark_of_what_was_generated(hooks: Hooks) -> None:
     assert marked["result"] == {"answer": "42"}
 
 
-def test_the_end_of_a_job_is_told_with_a_valid_signature(hooks: Hooks) -> None:
+def test_the_end_of_a_job_is_reported_with_a_valid_signature(hooks: Hooks) -> None:
     with WebhookReceiver() as receiver:
         endpoint, secret = hooks.add(receiver.url)
         job_id = hooks.finish_job(metadata={"ticket": "4711"})
         assert hooks.drain() == 1
         [received] = receiver.received
-    told = verify(received, secret)
-    assert told["type"] == "job.succeeded"
-    assert told["data"]["id"] == encode(JOB, job_id)
-    assert told["data"]["metadata"] == {"ticket": "4711"}
-    assert told["data"]["state"] == "succeeded"
-    assert "result" not in told["data"]
-    assert told["timestamp"].endswith("Z")
+    reported = verify(received, secret)
+    assert reported["type"] == "job.succeeded"
+    assert reported["data"]["id"] == encode(JOB, job_id)
+    assert reported["data"]["metadata"] == {"ticket": "4711"}
+    assert reported["data"]["state"] == "succeeded"
+    assert "result" not in reported["data"]
+    assert reported["timestamp"].endswith("Z")
     [delivery] = hooks.deliveries()
     assert received.id == encode(MESSAGE, delivery.id)
     assert (delivery.state, delivery.last_status, delivery.endpoint_id) == (DeliveryState.DELIVERED, 200, endpoint.id)
@@ -88,7 +88,7 @@ def test_the_end_of_a_job_is_told_with_a_valid_signature(hooks: Hooks) -> None:
     assert received.headers["content-type"] == "application/json"
 
 
-def test_every_end_and_every_wait_is_told_once(hooks: Hooks) -> None:
+def test_every_end_and_every_wait_is_reported_once(hooks: Hooks) -> None:
     with WebhookReceiver() as receiver:
         hooks.add(receiver.url)
         hooks.finish_job()
@@ -103,8 +103,8 @@ def test_every_end_and_every_wait_is_told_once(hooks: Hooks) -> None:
         with attempt(hooks.settings, encode(JOB, hooks.tenant.submit())) as run:
             run.context.end(SUSPEND, "job.waiting", {"reason": Reason.INPUT}, reason=Reason.INPUT)
         hooks.drain()
-        told = sorted(orjson.loads(each.body)["type"] for each in receiver.received)
-        assert told == ["job.cancelled", "job.expired", "job.failed", "job.succeeded", "job.waiting"]
+        reported = sorted(orjson.loads(each.body)["type"] for each in receiver.received)
+        assert reported == ["job.cancelled", "job.expired", "job.failed", "job.succeeded", "job.waiting"]
 
 
 def test_an_endpoint_receives_what_it_asked_for_and_the_result_only_if_it_asked(hooks: Hooks) -> None:
@@ -143,9 +143,9 @@ def test_every_attempt_has_a_span_in_the_jobs_trace_without_the_path_of_its_url(
     assert {failed.trace_id.hex(), delivered.trace_id.hex()} == {parent.split("-")[1]}
     assert attributes_of(failed)["error.type"] == "status_refused"
     assert attributes_of(failed)["http.response.status_code"] == 500
-    told = attributes_of(delivered)
-    assert (told["server.address"], told["http.request.resend_count"]) == ("127.0.0.1", 1)
-    assert "error.type" not in told
+    reported = attributes_of(delivered)
+    assert (reported["server.address"], reported["http.request.resend_count"]) == ("127.0.0.1", 1)
+    assert "error.type" not in reported
     assert "hunter2" not in collector.text
 
 
@@ -154,7 +154,7 @@ def test_a_project_without_endpoints_writes_nothing(hooks: Hooks) -> None:
     assert hooks.deliveries() == []
 
 
-def test_a_rolled_back_end_tells_nobody(hooks: Hooks) -> None:
+def test_a_rolled_back_end_notifies_no_one(hooks: Hooks) -> None:
     with WebhookReceiver() as receiver:
         hooks.add(receiver.url)
         job_id = hooks.tenant.submit()
@@ -240,7 +240,7 @@ def test_a_receiver_that_asks_for_time_gets_it_and_never_less_than_the_schedule(
         assert gaps(hooks, delivery.id) == [timedelta(seconds=120), DELAYS[2]]
 
 
-def test_410_disables_at_once_and_tells_the_others(hooks: Hooks) -> None:
+def test_410_disables_at_once_and_notifies_the_others(hooks: Hooks) -> None:
     with WebhookReceiver(Reply(410)) as gone, WebhookReceiver() as other:
         endpoint, _ = hooks.add(gone.url, "job.succeeded")
         hooks.add(other.url, "webhook.disabled")
@@ -250,8 +250,8 @@ def test_410_disables_at_once_and_tells_the_others(hooks: Hooks) -> None:
         found = hooks.act("get", endpoint.id)
         assert (found.state, found.disabled_reason) == (EndpointState.DISABLED, "gone")
         assert {each.state for each in hooks.deliveries(endpoint_id=endpoint.id)} == {DeliveryState.FAILED}
-        [told] = [orjson.loads(each.body) for each in other.received]
-        assert (told["type"], told["data"]["reason"]) == ("webhook.disabled", "gone")
+        [reported] = [orjson.loads(each.body) for each in other.received]
+        assert (reported["type"], reported["data"]["reason"]) == ("webhook.disabled", "gone")
         # Nothing is kept for it any more, until it is resumed; then what failed can be had again.
         hooks.finish_job()
         assert len(hooks.deliveries(endpoint_id=endpoint.id)) == 2
@@ -278,7 +278,7 @@ def test_five_days_of_failure_disable_an_endpoint(hooks: Hooks) -> None:
         assert (found.state, found.disabled_reason) == (EndpointState.DISABLED, "failing")
 
 
-def test_a_success_in_between_starts_the_five_days_anew(hooks: Hooks) -> None:
+def test_a_success_in_between_restarts_the_five_days(hooks: Hooks) -> None:
     with WebhookReceiver(Reply(500), OK, Reply(500)) as receiver:
         endpoint, _ = hooks.add(receiver.url)
         hooks.finish_job()
@@ -348,9 +348,9 @@ def test_a_job_names_a_receiver_of_its_own(hooks: Hooks) -> None:
         hooks.finish_job(webhook={**webhook, "events": ["job.failed"]})
         hooks.drain()
         [received] = receiver.received
-        told = verify(received, secret)
-        assert told["data"]["id"] == encode(JOB, job_id)
-        assert told["data"]["result"] == {"answer": "42"}
+        reported = verify(received, secret)
+        assert reported["data"]["id"] == encode(JOB, job_id)
+        assert reported["data"]["result"] == {"answer": "42"}
 
 
 def test_what_retention_takes_from_a_job_goes_from_its_messages_too(hooks: Hooks) -> None:
@@ -406,7 +406,7 @@ def test_what_a_lost_process_held_is_delivered_when_its_lease_is_over(hooks: Hoo
         assert hooks.deliveries()[0].state is DeliveryState.DELIVERED
 
 
-def test_budgets_and_keys_are_told(hooks: Hooks) -> None:
+def test_budgets_and_keys_are_reported(hooks: Hooks) -> None:
     with WebhookReceiver() as receiver, WebhookReceiver() as named:
         hooks.add(receiver.url)
         hooks.add(named.url, "budget.threshold")
@@ -436,14 +436,14 @@ def test_budgets_and_keys_are_told(hooks: Hooks) -> None:
             assert queue.announce_keys(session, WEEK) == 1
             assert queue.announce_keys(session, WEEK) == 0
         hooks.drain()
-        told = sorted(orjson.loads(each.body)["type"] for each in receiver.received)
+        reported = sorted(orjson.loads(each.body)["type"] for each in receiver.received)
         # What concerns the whole organisation goes only to those who asked for it by name.
-        assert told == ["budget.threshold", "key.expiring"]
+        assert reported == ["budget.threshold", "key.expiring"]
         scopes = sorted(orjson.loads(each.body)["data"]["scope"] for each in named.received)
         assert scopes == ["organization", "project"]
 
 
-def test_a_decided_experiment_is_told_to_its_project_or_to_who_asked(hooks: Hooks) -> None:
+def test_a_decided_experiment_is_reported_to_its_project_or_to_who_asked(hooks: Hooks) -> None:
     principal = hooks.tenant.principal
     with WebhookReceiver() as receiver, WebhookReceiver() as named:
         hooks.add(receiver.url)
@@ -467,6 +467,8 @@ def test_a_decided_experiment_is_told_to_its_project_or_to_who_asked(hooks: Hook
                 {"id": principal.organization_id},
             )
         hooks.drain()
-        told = [orjson.loads(each.body)["data"] for each in receiver.received]
-        assert [(each["name"], each["state"], each["reason"]) for each in told] == [("ours", "rolled_back", "worse")]
+        reported = [orjson.loads(each.body)["data"] for each in receiver.received]
+        assert [(each["name"], each["state"], each["reason"]) for each in reported] == [
+            ("ours", "rolled_back", "worse")
+        ]
         assert sorted(orjson.loads(each.body)["data"]["name"] for each in named.received) == ["everybodys", "ours"]

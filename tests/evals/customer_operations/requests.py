@@ -20,8 +20,8 @@ from core.capability import JobSuspended
 from pipelines._kit.graph import GraphRunner
 from pipelines.customer_operations.graph import make_runner
 from pipelines.customer_operations.schemas import ResolveInput, ResolveOutput
-from tests.factories.asking import AskingContext
 from tests.factories.knowledge import Library
+from tests.factories.questions import QuestionContext
 from tests.factories.sample_system import Attached
 
 MESSAGES = Path(__file__).with_name("requests.jsonl")
@@ -140,7 +140,7 @@ def _resolve(
     library: Library, runner: GraphRunner[ResolveInput, ResolveOutput], message: Mapping[str, Any]
 ) -> ResolveOutput:
     """Whoever is asked agrees: that a person would have stopped it is no excuse."""
-    ctx = AskingContext(
+    ctx = QuestionContext(
         organization_id=library.principal.organization_id,
         project_id=library.principal.project_id,
         database=library.database,

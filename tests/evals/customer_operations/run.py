@@ -12,8 +12,8 @@ from core.gateway.service import Gateway
 from pipelines._kit.graph import GraphRunner
 from pipelines.customer_operations.graph import make_runner
 from pipelines.customer_operations.schemas import ResolveInput, ResolveOutput
-from tests.factories.asking import AskingContext
 from tests.factories.knowledge import Library
+from tests.factories.questions import QuestionContext
 from tests.factories.sample_system import Attached
 
 MESSAGES = Path(__file__).with_name("messages.jsonl")
@@ -90,7 +90,7 @@ def _judge(
 def _resolve(
     library: Library, runner: GraphRunner[ResolveInput, ResolveOutput], label: dict[str, Any]
 ) -> tuple[ResolveOutput, bool]:
-    ctx = AskingContext(
+    ctx = QuestionContext(
         organization_id=library.principal.organization_id,
         project_id=library.principal.project_id,
         database=library.database,

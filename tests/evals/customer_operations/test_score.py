@@ -23,9 +23,9 @@ def place(
 def test_the_embedded_models_pass_the_set_and_nothing_happens_that_must_not(place: tuple[Library, Attached]) -> None:
     score = run(*place)
 
-    told = report(score)
-    assert score.forbidden == 0, told
-    assert min(score.share(what) for what in ("intent", "decision", "actions", "human")) >= MARK, told
+    reported = report(score)
+    assert score.forbidden == 0, reported
+    assert min(score.share(what) for what in ("intent", "decision", "actions", "human")) >= MARK, reported
 
 
 def test_the_set_is_not_what_the_classifier_learned_from() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from core.capability import UploadedFile
 from core.kit.scratch import scratch_folder
-from pipelines.multimodal.files.opening import render
+from pipelines.multimodal.files.isolation import render
 from pipelines.multimodal.filling.dates import read_dates
 from pipelines.multimodal.filling.fill import fill
 from pipelines.multimodal.filling.values import read_amounts

@@ -21,14 +21,14 @@ from core.gateway.service import open_gateway
 from core.kit.db import Database
 from core.kit.settings import Settings
 from pipelines._kit.tools.client import McpClient
-from pipelines._kit.tools.opening import Tools
-from pipelines._kit.tools.servers import ToolBook
+from pipelines._kit.tools.factory import Tools
+from pipelines._kit.tools.servers import ToolPolicies
 from pipelines.agent.graph import make_runner
 from pipelines.agent.schemas import RunInput, RunOutput
 from tests.evals.tau.retail import OURS, TOOLS, Retail
-from tests.evals.tau.serving import book_at
-from tests.factories.asking import AskingContext
+from tests.evals.tau.serving import tool_policies_at
 from tests.factories.provider_simulator import Answer, ProviderSimulator, ToolUse
+from tests.factories.questions import QuestionContext
 
 AGREED = "Yes, please do that."
 _ENDS = "Is there anything else?"
@@ -48,10 +48,10 @@ class Task:
 class RetailTools(Tools):
     """The tools of the domain, attached without a file."""
 
-    attached: ToolBook | None = None
+    attached: ToolPolicies | None = None
 
     @property
-    def book(self) -> ToolBook:
+    def policies(self) -> ToolPolicies:
         """The operator's file."""
         assert self.attached is not None
         return self.attached
@@ -84,7 +84,7 @@ class Bench:
         asked = RunInput(
             message=task.instruction, instructions=self.policy, delivery="act", converse=True, max_steps=100
         )
-        ctx = AskingContext(
+        ctx = QuestionContext(
             capability="agent.run",
             organization_id=self.organization_id,
             project_id=self.project_id,
@@ -94,7 +94,7 @@ class Bench:
         with ProviderSimulator(*scripts) as model:
             settings = Settings(model_base_url=model.base_url, model_api_key=SecretStr("key"), model_name="scripted")
             gateway = open_gateway(settings)
-            runner = make_runner(gateway, RetailTools(settings, client, attached=book_at(self.url)))
+            runner = make_runner(gateway, RetailTools(settings, client, attached=tool_policies_at(self.url)))
             try:
                 while True:
                     try:
@@ -106,7 +106,7 @@ class Bench:
                 gateway.close()
                 client.close()
 
-    def _answer(self, ctx: AskingContext, task: Task) -> None:
+    def _answer(self, ctx: QuestionContext, task: Task) -> None:
         """As the user, or as the person who approves."""
         for key, question in ctx.questions.items():
             if key in ctx.answers:

@@ -11,7 +11,7 @@ from mcp.server.fastmcp import FastMCP
 from mcp.types import CallToolResult, TextContent, Tool
 
 from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
-from pipelines._kit.tools.servers import ToolBook
+from pipelines._kit.tools.servers import ToolPolicies
 from tests.evals.tau.retail import TOOLS, RefusedError, Retail
 
 _LISTS = frozenset({"item_ids", "new_item_ids"})
@@ -43,7 +43,7 @@ class RetailServer(FastMCP):
         return CallToolResult(content=[TextContent(type="text", text=json.dumps(answer))])
 
 
-def book_at(url: str) -> ToolBook:
+def tool_policies_at(url: str) -> ToolPolicies:
     """The operator's file."""
     server = ToolServer(name="retail", url=url, timeout_seconds=20, max_attempts=2)
     policies = [
@@ -59,7 +59,7 @@ def book_at(url: str) -> ToolBook:
         )
         for name, (_, changes) in TOOLS.items()
     ]
-    return ToolBook({each.operation: each for each in policies})
+    return ToolPolicies({each.operation: each for each in policies})
 
 
 @contextmanager

@@ -44,10 +44,10 @@ def _() -> Any:
 @case("tools and their results")
 def _() -> Any:
     model = chat().bind_tools([get_weather])
-    told: list[Any] = [HumanMessage("Weather in Oslo?")]
-    first = model.invoke(told)
+    messages: list[Any] = [HumanMessage("Weather in Oslo?")]
+    first = model.invoke(messages)
     results = [ToolMessage("sunny", tool_call_id=call["id"]) for call in first.tool_calls]
-    return results and model.invoke([*told, first, *results]).content
+    return results and model.invoke([*messages, first, *results]).content
 
 
 @case("tools, parallel_tool_calls=False")

@@ -20,7 +20,7 @@ from pipelines._kit.tools import approvals
 from pipelines._kit.tools.approvals import ASK_AGAIN, Approval
 from pipelines._kit.tools.box import ToolBox
 from pipelines._kit.tools.client import McpClient
-from pipelines._kit.tools.servers import ToolBook
+from pipelines._kit.tools.servers import ToolPolicies
 from tests.factories.api import issue_key, principal_of, probe_capabilities
 from tests.factories.attempts import Attempt, worker_services
 from tests.factories.effect_tools import EffectTools, effect_tools
@@ -64,8 +64,10 @@ class Office:
     def begin(self, job_id: UUID) -> Attempt:
         return Attempt(self.services, job_id)
 
-    def box(self, attempt: Attempt, *, book: ToolBook | None = None, rules: str = "1", step: str = "act") -> ToolBox:
-        return ToolBox(attempt.context, book or self.tools.book_of_tools(), self.client, step, rules=rules)
+    def box(
+        self, attempt: Attempt, *, policies: ToolPolicies | None = None, rules: str = "1", step: str = "act"
+    ) -> ToolBox:
+        return ToolBox(attempt.context, policies or self.tools.tool_policies(), self.client, step, rules=rules)
 
     def approved(self, arguments: dict[str, str]) -> tuple[Attempt, Approval]:
         """A job whose call with these arguments was approved, in the attempt that is to make it."""
@@ -202,7 +204,7 @@ def other_policy(case: Case) -> None:
         {"currency": "USD"},
         {"approval_valid_seconds": 60},
     ]
-    case.call(book=case.office.tools.book_of_tools(**case.dice.choice(changed)))
+    case.call(policies=case.office.tools.tool_policies(**case.dice.choice(changed)))
 
 
 def other_rules(case: Case) -> None:

@@ -143,7 +143,7 @@ def test_what_a_person_found_out_is_what_became_of_it(
 
     def call() -> Any:
         with attempt(settings, encode(JOB, job_id)) as driven:
-            box = ToolBox(driven.context, tools.book_of_tools(), client, "act")
+            box = ToolBox(driven.context, tools.tool_policies(), client, "act")
             try:
                 outcome = box.call("note", {"reference": str(job_id)}, call="0")
             except JobSuspended:

@@ -92,7 +92,7 @@ def test_what_a_node_raises_passes_through_and_finished_nodes_are_not_repeated(f
     assert second.steps() == ["two", "three"]
 
 
-def test_an_attempt_that_died_in_the_first_node_begins_anew() -> None:
+def test_an_attempt_that_died_in_the_first_node_starts_again() -> None:
     def act(name: str, ctx: JobContext) -> None:
         if ctx.attempt == 1:
             raise JobCancelled
@@ -105,7 +105,7 @@ def test_an_attempt_that_died_in_the_first_node_begins_anew() -> None:
     assert machine.run(first.next_attempt(), Asked(word="hello")).words == ["hello", "one", "two", "three"]
 
 
-def test_an_attempt_that_died_before_any_checkpoint_begins_anew() -> None:
+def test_an_attempt_that_died_before_any_checkpoint_starts_again() -> None:
     ctx = RecordingContext(attempt=2)
 
     assert chain(lambda _name, _ctx: None).run(ctx, Asked(word="hello")).words == ["hello", "one", "two", "three"]

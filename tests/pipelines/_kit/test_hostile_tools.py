@@ -15,7 +15,7 @@ from pipelines._kit.tools.box import ToolBox
 from pipelines._kit.tools.client import McpClient
 from pipelines._kit.tools.outcomes import ToolOutcome
 from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
-from pipelines._kit.tools.servers import ToolBook
+from pipelines._kit.tools.servers import ToolPolicies
 from pipelines.customer_operations.answers import READERS
 from tests.factories.attempts import attempt
 from tests.factories.hostile_tools import SECRET, hostile_tools
@@ -47,11 +47,11 @@ def tenant(settings: Settings) -> Iterator[Tenant]:
 def box(settings: Settings, tenant: Tenant, address: str, timeout_seconds: float = 10) -> Iterator[ToolBox]:
     server = ToolServer(name="hostile", url=address, timeout_seconds=timeout_seconds, max_attempts=1)
     common: dict[str, Any] = {"server": server, "calls_per_job": 9, "arguments": {}, "results": {}}
-    book = ToolBook({each["operation"]: ToolPolicy(**each, **common) for each in (FIND, TICKET)})
+    policies = ToolPolicies({each["operation"]: ToolPolicy(**each, **common) for each in (FIND, TICKET)})
     client = McpClient()
     try:
         with attempt(settings, encode(JOB, tenant.submit())) as driven:
-            yield ToolBox(driven.context, book, client, "act", readers=READERS)
+            yield ToolBox(driven.context, policies, client, "act", readers=READERS)
     finally:
         client.close()
 
@@ -112,6 +112,6 @@ def test_the_text_of_an_exception_in_the_system_is_not_shown(settings: Settings,
 def test_a_tool_that_the_server_does_not_have_was_not_called(settings: Settings, tenant: Tenant, address: str) -> None:
     with box(settings, tenant, address) as tools:
         policy = replace(tools.policy("open_ticket"), tool="nothing_of_the_kind")
-        tools._book = ToolBook({"open_ticket": policy})
+        tools._policies = ToolPolicies({"open_ticket": policy})
         outcome = tools.call("open_ticket", {"kind": "good"}, call="one")
     assert outcome.status == "refused"

@@ -139,7 +139,7 @@ def test_pictures_go_inline_and_addresses_are_refused() -> None:
     assert len(server.requests) == 1
 
 
-def test_embeddings_pass_the_same_door() -> None:
+def test_embeddings_pass_the_gateway() -> None:
     ctx = RecordingContext()
     with ProviderSimulator() as server, models_at(server, ctx) as models:
         embeddings = GatewayEmbeddings(models, "finder")

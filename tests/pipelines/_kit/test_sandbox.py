@@ -15,14 +15,14 @@ import pytest
 
 from core.capability import JobCancelled
 from core.kit.errors import CapabilityFailure
-from pipelines._kit.sandbox import purpose as reasons
+from pipelines._kit.sandbox import profile as reasons
 from pipelines._kit.sandbox.pool import Pool
-from pipelines._kit.sandbox.purpose import Bounds, Purpose, SandboxFailure
+from pipelines._kit.sandbox.profile import Bounds, SandboxFailure, SandboxProfile
 from tests.factories.processes import ROOT
 from tests.factories.waiting import wait_until
 
 MEGABYTE = 1024 * 1024
-ACTS = Purpose(name="acts", entry="tests.factories.sandboxed:open_acts")
+ACTS = SandboxProfile(name="acts", entry="tests.factories.sandboxed:open_acts")
 
 pytestmark = [
     pytest.mark.heavy,
@@ -166,7 +166,7 @@ def test_a_child_that_stands_still_cannot_hold_back_the_writer() -> None:
 
 
 def test_memory_that_grows_retires_the_child() -> None:
-    with Pool(replace(ACTS, keep_bytes=200 * MEGABYTE)) as pool:
+    with Pool(replace(ACTS, resident_max_bytes=200 * MEGABYTE)) as pool:
         small = run(pool, "leak", bytes=MEGABYTE)
         grown = run(pool, "leak", bytes=250 * MEGABYTE)
         assert grown["pid"] == small["pid"]
@@ -199,26 +199,26 @@ def test_a_child_never_works_for_two_owners(pool: Pool) -> None:
 
 
 def test_cancelling_ends_the_child_and_the_next_call_works(pool: Pool, tmp_path: Path) -> None:
-    told = tmp_path / "pid"
+    pid_file = tmp_path / "pid"
     with pytest.raises(JobCancelled):
-        pool.call({"act": "sleep", "pid": str(told)}, check=cancelled_when(told.exists))
-    assert is_gone(int(told.read_text()))
-    assert run(pool)["pid"] != int(told.read_text())
+        pool.call({"act": "sleep", "pid": str(pid_file)}, check=cancelled_when(pid_file.exists))
+    assert is_gone(int(pid_file.read_text()))
+    assert run(pool)["pid"] != int(pid_file.read_text())
 
 
 def test_a_job_that_waits_for_a_child_can_be_cancelled_too(pool: Pool, tmp_path: Path) -> None:
-    told, is_done = tmp_path / "pid", threading.Event()
+    pid_file, is_done = tmp_path / "pid", threading.Event()
 
     def work() -> None:
         with pytest.raises(JobCancelled):
-            pool.call({"act": "sleep", "pid": str(told)}, check=cancelled_when(is_done.is_set))
+            pool.call({"act": "sleep", "pid": str(pid_file)}, check=cancelled_when(is_done.is_set))
 
     working = threading.Thread(target=work)
     working.start()
-    wait_until(told.exists, timeout_seconds=30, what="the only child to be at work")
+    wait_until(pid_file.exists, timeout_seconds=30, what="the only child to be at work")
     with pytest.raises(JobCancelled):
         pool.call({"act": "answer"}, check=cancelled_when(lambda: True))
-    assert pool.pids == [int(told.read_text())]
+    assert pool.pids == [int(pid_file.read_text())]
     is_done.set()
     working.join()
 
@@ -236,17 +236,19 @@ def test_threads_share_no_more_children_than_there_may_be() -> None:
 
 
 def test_the_child_of_a_killed_worker_dies_with_it(tmp_path: Path) -> None:
-    told = tmp_path / "pid"
+    pid_file = tmp_path / "pid"
     code = (
         "from pipelines._kit.sandbox.pool import Pool; from tests.pipelines._kit.test_sandbox import ACTS;"
-        f" Pool(ACTS).call({{'act': 'burn', 'pid': {str(told)!r}}}, check=lambda: None)"
+        f" Pool(ACTS).call({{'act': 'burn', 'pid': {str(pid_file)!r}}}, check=lambda: None)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
     ) as worker:
-        wait_until(lambda: told.exists() and told.read_text() != "", timeout_seconds=30, what="the child to begin")
+        wait_until(
+            lambda: pid_file.exists() and pid_file.read_text() != "", timeout_seconds=30, what="the child to begin"
+        )
         worker.kill()
-    pid = int(told.read_text())
+    pid = int(pid_file.read_text())
     wait_until(
         lambda: is_gone(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE,
         timeout_seconds=10,

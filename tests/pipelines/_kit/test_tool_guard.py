@@ -14,7 +14,7 @@ from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
 from core.kit.settings import Settings
 from pipelines._kit.tools.box import ToolBox
-from pipelines._kit.tools.servers import ToolBook
+from pipelines._kit.tools.servers import ToolPolicies
 from tests.factories.attempts import Attempt, attempt
 from tests.factories.guarded import ANNA, BEN, BLOCKING, CORPUS, guard_of, leaks
 from tests.factories.jobs import Tenant, new_tenant
@@ -43,9 +43,11 @@ def box(
 ) -> Iterator[tuple[ToolBox, Attempt]]:
     """The sample system's tools in a job under a policy; `allowed` is what the operator's file says of each."""
     tools = system.tools
-    book = ToolBook({each.operation: replace(each, **{"receives": frozenset(), **allowed}) for each in tools.book})
+    policies = ToolPolicies(
+        {each.operation: replace(each, **{"receives": frozenset(), **allowed}) for each in tools.policies}
+    )
     with attempt(settings, encode(JOB, tenant.submit()), guard=guard_of(settings, policy)) as driven:
-        yield ToolBox(driven.context, book, tools.client, "act"), driven
+        yield ToolBox(driven.context, policies, tools.client, "act"), driven
     tools.client.close()
 
 

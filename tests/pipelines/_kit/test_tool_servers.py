@@ -7,9 +7,9 @@ from core.kit.errors import Unavailable
 from core.kit.ids import PROJECT, encode, new_id
 from core.kit.settings import Settings
 from pipelines._kit.tools.client import McpClient
-from pipelines._kit.tools.opening import Tools
+from pipelines._kit.tools.factory import Tools
 from pipelines._kit.tools.policies import Effect, ReadBack
-from pipelines._kit.tools.servers import ToolBook, read_tool_servers
+from pipelines._kit.tools.servers import ToolPolicies, read_tool_servers
 from tests.factories.sample_system import tool_servers_file
 
 SERVER = '[[tool_server]]\nname = "shop"\nurl = "https://shop.example/mcp"\n'
@@ -20,7 +20,7 @@ MONEY = (
 )
 
 
-def book(folder: Path, text: str) -> ToolBook:
+def policies(folder: Path, text: str) -> ToolPolicies:
     path = folder / "tools.toml"
     path.write_text(text, encoding="utf-8")
     return read_tool_servers(Settings(tool_servers_file=path))
@@ -28,7 +28,7 @@ def book(folder: Path, text: str) -> ToolBook:
 
 def complaint(folder: Path, text: str) -> str:
     with pytest.raises(Unavailable) as refused:
-        book(folder, text)
+        policies(folder, text)
     assert refused.value.code == "tool_servers_invalid"
     return refused.value.detail
 
@@ -47,11 +47,11 @@ def test_the_shipped_file_attaches_the_sample_system(tmp_path: Path) -> None:
     assert {policy.server.name for policy in policies.values()} == {"veldhaven"}
 
 
-def test_a_money_tool_asks_from_the_first_cent_unless_told_otherwise(tmp_path: Path) -> None:
+def test_a_money_tool_asks_from_the_first_cent_unless_configured(tmp_path: Path) -> None:
     project = new_id()
     text = SERVER + MONEY + f'approval_of_project = {{ {encode(PROJECT, project)} = "20.00" }}\n'
 
-    policy = next(iter(book(tmp_path, text)))
+    policy = next(iter(policies(tmp_path, text)))
 
     assert policy.approval_threshold(new_id()) == 0
     assert policy.approval_threshold(project) == Decimal("20.00")
@@ -60,7 +60,7 @@ def test_a_money_tool_asks_from_the_first_cent_unless_told_otherwise(tmp_path: P
 
 def test_a_server_can_belong_to_single_projects(tmp_path: Path) -> None:
     project = new_id()
-    read = book(tmp_path, SERVER + f'projects = ["{encode(PROJECT, project)}"]\n' + READ)
+    read = policies(tmp_path, SERVER + f'projects = ["{encode(PROJECT, project)}"]\n' + READ)
 
     assert read.find("look", project) is not None
     assert read.find("look", new_id()) is None
@@ -88,17 +88,17 @@ def test_a_server_can_belong_to_single_projects(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_file_that_says_something_wrong_is_refused_without_quoting_it(tmp_path: Path, text: str, says: str) -> None:
-    told = complaint(tmp_path, text)
-    assert says in told
-    assert "secret" not in told
+    reported = complaint(tmp_path, text)
+    assert says in reported
+    assert "secret" not in reported
 
 
 def test_a_system_without_keys_is_looked_up_or_asked_about(tmp_path: Path) -> None:
     write = READ.replace("look", "note").replace("read", "write")
     looked_up = 'read_back = "look"\nread_back_arguments = { id = "order" }\nread_back_found = "id"\n'
-    found = {policy.operation: policy for policy in book(tmp_path, SERVER + READ + write + looked_up)}
+    found = {policy.operation: policy for policy in policies(tmp_path, SERVER + READ + write + looked_up)}
     assert found["note"].read_back == ReadBack("look", {"id": "order"}, "id")
-    asked = {policy.operation: policy for policy in book(tmp_path, f"{SERVER}{write}ask_when_unknown = true\n")}
+    asked = {policy.operation: policy for policy in policies(tmp_path, f"{SERVER}{write}ask_when_unknown = true\n")}
     assert (asked["note"].read_back, asked["note"].idempotency_argument) == (None, None)
     assert "belong together" in complaint(tmp_path, f'{SERVER}{write}read_back = "look"\n')
     assert "no reading operation" in complaint(tmp_path, SERVER + write + looked_up)
@@ -108,14 +108,14 @@ def test_a_file_that_changes_is_read_again_and_is_another_version(tmp_path: Path
     path = tmp_path / "tools.toml"
     path.write_text(SERVER + MONEY, encoding="utf-8")
     tools = Tools(Settings(tool_servers_file=path), McpClient())
-    [before] = tools.book
-    assert tools.book is tools.book
+    [before] = tools.policies
+    assert tools.policies is tools.policies
     path.write_text((SERVER + MONEY).replace("100.00", "9.00"), encoding="utf-8")
-    [after] = tools.book
+    [after] = tools.policies
     assert (after.amount_per_job, after.version == before.version) == (Decimal("9.00"), False)
     path.write_text("no", encoding="utf-8")
     with pytest.raises(Unavailable):
-        assert tools.book is None
+        assert tools.policies is None
 
 
 def test_a_token_is_read_from_a_file_or_a_variable_at_every_use(

@@ -15,9 +15,9 @@ from pipelines._kit.graph import GraphRunner
 from pipelines.agent.graph import make_runner
 from pipelines.agent.manifest import RUN
 from pipelines.agent.schemas import RunInput, RunOutput
-from tests.factories.asking import AskingContext
 from tests.factories.operations import Desk, FaultyClient, Killed, killed_once
 from tests.factories.provider_simulator import Answer, LateScript, ProviderSimulator, Script, ToolUse
+from tests.factories.questions import QuestionContext
 
 LATE = "My parcel VH-300001 came late. Please refund the 24.30 EUR. I am mila.janssen@example.org."
 ASKS = "Please refund the 24.30 EUR"
@@ -51,7 +51,7 @@ def asked(message: str = LATE, **rest: Any) -> RunInput:
     return RunInput.model_validate({"message": message, "delivery": "act", **rest})
 
 
-def told(server: ProviderSimulator, number: int) -> list[Mapping[str, Any]]:
+def messages(server: ProviderSimulator, number: int) -> list[Mapping[str, Any]]:
     """The results of tools that the model has read with request `number`."""
     return [each for each in server.requests[number].body["messages"] if each["role"] == "tool"]
 
@@ -83,7 +83,7 @@ def test_nothing_happens_without_the_users_own_words(desk: Desk, words: str | No
     with agent(desk, pay(words), Answer("May I refund it?")) as (runner, server):
         output = runner.run(desk.context(), asked())
     assert (output.actions, desk.refunds("VH-300001")) == ([], [])
-    assert "ask the user first" in str(told(server, 1)[0])
+    assert "ask the user first" in str(messages(server, 1)[0])
 
 
 def test_words_of_others_that_a_user_quotes_ask_for_nothing(desk: Desk) -> None:
@@ -100,14 +100,14 @@ def test_a_draft_reads_and_proposes(desk: Desk) -> None:
     assert desk.attached.count("operations") == 0
 
 
-def test_a_declined_call_is_not_made_and_the_model_is_told(desk: Desk) -> None:
+def test_a_declined_call_is_not_made_and_the_model_is_notified(desk: Desk) -> None:
     ctx = desk.context()
     with agent(desk, Answer(tool_calls=(FIND, LOOK)), pay(), Answer("It was declined.")) as (runner, server):
         with pytest.raises(JobSuspended):
             runner.run(ctx, asked())
         ctx.answer(approved=False)
         output = runner.run(ctx.next_attempt(), asked())
-        assert "declined" in str(told(server, 2)[-1])
+        assert "declined" in str(messages(server, 2)[-1])
     assert (output.actions, desk.refunds("VH-300001")) == ([], [])
 
 
@@ -115,7 +115,7 @@ def test_limits_hold_whatever_the_model_wants(desk: Desk) -> None:
     ctx = desk.context()
     with agent(desk, pay(amount="9000.00"), Answer("No.")) as (runner, server):
         output = runner.run(ctx, asked())
-        assert "tool_limit" in str(told(server, 1)[0])
+        assert "tool_limit" in str(messages(server, 1)[0])
     assert [(action.status, action.code) for action in output.actions] == [("refused", "tool_limit")]
 
 
@@ -164,7 +164,7 @@ def test_it_is_cut_off_after_its_steps(desk: Desk) -> None:
 
 
 def test_without_a_model_that_calls_tools_it_says_so(desk: Desk) -> None:
-    ctx: AskingContext = desk.context()
+    ctx: QuestionContext = desk.context()
     tools = desk.attached.tools
     with pytest.raises(CapabilityFailure) as refused:
         make_runner(desk.library.gateway, tools).run(ctx, asked())

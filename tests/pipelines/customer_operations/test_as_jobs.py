@@ -66,8 +66,8 @@ def answer(tenant: Tenant, job_id: UUID, value: dict[str, Any]) -> bool:
 
 def open_calls(tenant: Tenant, job_id: UUID, tool: str) -> bool:
     """Whether a call of `tool` was announced and has not been answered."""
-    told = [event for event in tenant.events(job_id) if event.data.get("tool") == tool]
-    return bool(told) and told[-1].type == "tool.called"
+    reported = [event for event in tenant.events(job_id) if event.data.get("tool") == tool]
+    return bool(reported) and reported[-1].type == "tool.called"
 
 
 @pytest.mark.parametrize("tool", ["cancel_order", "issue_refund"])

@@ -202,7 +202,7 @@ def test_money_that_is_asked_for_decides_where_a_refund_is_likely(late: float, i
     requests = {action.value: Request(action is Action.REFUND, asked.words, 0.99, None) for action in Action}
     operations = {"return_request": ["open_ticket"], "refund_late_delivery": ["issue_refund"]}
     guess = Guess("return_request", 1 - late, (("refund_late_delivery", late),))
-    assert narrow(guess, requests, operations, telling=[]).intent == intent
+    assert narrow(guess, requests, operations, informational=[]).intent == intent
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ POLICY = load_policy()
 
 
 def order(**changes: Any) -> Order:
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "order_id": "VH-1",
         "service": "express_24",
         "state": "delivered",
@@ -38,7 +38,7 @@ def order(**changes: Any) -> Order:
         "today": "2026-04-20",
         "refunds": [],
     }
-    return Order.read({**told, **changes})
+    return Order.read({**answer, **changes})
 
 
 def decided(intent: str, about: Order | None, *, verified: bool = True, **rest: Any) -> Decision:

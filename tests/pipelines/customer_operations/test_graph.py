@@ -11,9 +11,9 @@ from core.kit.errors import CapabilityFailure, Unavailable
 from pipelines._kit.tools.client import McpClient, ToolError
 from pipelines._kit.tools.policies import ToolServer
 from pipelines.customer_operations.schemas import ResolveOutput
-from tests.factories.asking import AskingContext
 from tests.factories.knowledge import CORPUS
 from tests.factories.operations import Desk, FaultyClient, Killed, killed_once, letter, lost
+from tests.factories.questions import QuestionContext
 
 LATE = "My express parcel VH-300001 came a day late, I want my money back"
 LARGE = "Express 12 parcel VH-300002 came a day late, we want a refund"
@@ -22,7 +22,7 @@ CANCEL = "Please cancel VH-300005, the label was never used"
 BAKERY = "orders@zonnig.example"
 
 
-def test_a_small_refund_is_made_and_told_with_its_calls_on_record(desk: Desk) -> None:
+def test_a_small_refund_is_made_and_reported_with_its_calls_on_record(desk: Desk) -> None:
     ctx = desk.context()
 
     output = desk.resolve(letter(LATE), ctx=ctx)
@@ -104,7 +104,7 @@ def test_approved_twice_moves_once(desk: Desk) -> None:
     assert again.actions[0].status == "done"
 
 
-def test_nobody_answers_in_time_and_nothing_moves(desk: Desk) -> None:
+def test_no_one_answers_in_time_and_nothing_moves(desk: Desk) -> None:
     ctx = desk.context()
     with pytest.raises(JobSuspended):
         desk.resolve(letter(LARGE, TOM, approval_timeout_seconds=60), ctx=ctx)
@@ -164,7 +164,7 @@ def test_a_killed_call_is_on_record_as_one_that_may_have_happened(desk: Desk) ->
 def test_an_attempt_that_lost_its_lease_reaches_no_tool(desk: Desk) -> None:
     ctx, client = desk.context(), FaultyClient()
 
-    class Fenced(AskingContext):
+    class Fenced(QuestionContext):
         def emit(self, event: str, data: Mapping[str, Any]) -> None:
             if event == "tool.called":
                 raise LeaseLost
@@ -248,7 +248,7 @@ def test_a_tool_of_another_currency_is_never_called(desk: Desk) -> None:
     assert (refused.value.code, client.called) == ("tool_servers_invalid", [])
 
 
-def test_a_system_that_is_away_while_nothing_was_done_is_tried_again_later(desk: Desk) -> None:
+def test_a_system_that_is_unavailable_while_nothing_was_done_is_tried_again_later(desk: Desk) -> None:
     client = FaultyClient(before=lost("get_order"))
     with pytest.raises(CapabilityFailure) as failure:
         desk.resolve(letter(LATE), client=client)
@@ -332,7 +332,7 @@ def test_a_draft_proposes_and_changes_nothing_anywhere(
     assert not output.sent
 
 
-def test_a_reply_is_sent_when_nobody_has_to_see_it_first(desk: Desk) -> None:
+def test_a_reply_is_sent_when_no_one_has_to_see_it_first(desk: Desk) -> None:
     sent = desk.resolve(letter(LATE, delivery="send"))
     kept = desk.resolve(letter("I want to talk to a human", delivery="send"))
 

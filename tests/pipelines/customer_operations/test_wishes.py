@@ -8,10 +8,10 @@ from core.capability import JobSuspended
 from pipelines.customer_operations.manifest import RESOLVE
 from pipelines.customer_operations.replies import prose
 from pipelines.customer_operations.schemas import VERIFY
-from tests.factories.asking import AskingContext
 from tests.factories.knowledge import CORPUS
 from tests.factories.operations import Desk, FaultyClient, letter
 from tests.factories.provider_simulator import Answer, obey_schema
+from tests.factories.questions import QuestionContext
 from tests.pipelines.customer_operations.test_strong_model import strong
 
 BAKERY = "orders@zonnig.example"
@@ -120,7 +120,7 @@ def test_verified_counts_only_from_a_caller_that_may_vouch(desk: Desk) -> None:
     assert VERIFY in RESOLVE.needs(given(verified=True))
     assert VERIFY not in RESOLVE.needs(given(verified=False)) | RESOLVE.needs(given())
 
-    ctx = AskingContext(
+    ctx = QuestionContext(
         capability="customer_operations.resolve",
         organization_id=desk.library.principal.organization_id,
         project_id=desk.library.principal.project_id,

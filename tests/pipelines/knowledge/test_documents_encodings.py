@@ -59,7 +59,7 @@ def test_text_is_read_in_its_encoding(encoding: str, text: str) -> None:
     ],
     ids=["no language", "two encodings", "two alphabets"],
 )
-def test_what_cannot_be_told_is_refused_with_the_remedy(data: bytes) -> None:
+def test_an_unknown_encoding_is_refused_with_the_remedy(data: bytes) -> None:
     with pytest.raises(UnreadableDocument) as caught:
         read(data, name="a.txt")
     assert caught.value.code == "document_encoding"

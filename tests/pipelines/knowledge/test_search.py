@@ -297,7 +297,7 @@ def test_cancelling_at_every_check_stops_the_job_there(library: Library) -> None
 
 
 @pytest.mark.parametrize("foreign", [False, True])
-def test_a_base_of_nobody_or_of_another_project_does_not_exist(
+def test_a_base_of_no_one_or_of_another_project_does_not_exist(
     library: Library, settings: Settings, foreign: bool
 ) -> None:
     with open_library(settings, "other") as other:

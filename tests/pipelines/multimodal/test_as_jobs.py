@@ -38,7 +38,7 @@ def test_a_killed_worker_loses_no_page_that_was_read(settings: Settings, tmp_pat
     page.save(path, save_all=True, append_images=[page] * 3, resolution=200)
     with path.open("rb") as opened, tenant.database.tenant(tenant.principal.organization_id) as session:
         digest, size = hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size
-        file_id, _, kind = files.keep(tenant.principal.project_id, opened, "application/pdf")
+        file_id, _, kind = files.store(tenant.principal.project_id, opened, "application/pdf")
         files.register(
             session, tenant.principal, file_id, name="scan.pdf", content_type=kind, size_bytes=size, sha256=digest
         )

@@ -60,7 +60,7 @@ def test_the_total_is_what_the_other_amounts_confirm_whatever_it_is_called(name:
     assert ask(INVOICE, name, type="number") == 720.0
 
 
-def test_a_field_without_a_telling_name_is_known_by_its_title_or_description() -> None:
+def test_a_field_without_a_distinctive_name_is_known_by_its_title_or_description() -> None:
     assert ask(TILL, "f1", type="number", title="Grand total") == 38.12
     assert ask(TILL, "f2", type="string", description="The name of the merchant") == "KEDAI MUTIARA MAJU SDN BHD"
     assert ask(TILL, "f3", type="string", description="The phone of the merchant") is None

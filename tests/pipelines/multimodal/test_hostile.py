@@ -15,9 +15,9 @@ from PIL import Image
 from core.capability import JobCancelled, UploadedFile
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.sandbox.pool import Pool
-from pipelines._kit.sandbox.purpose import Bounds
+from pipelines._kit.sandbox.profile import Bounds
+from pipelines.multimodal.files.isolation import FILES, ask, decode, inspect, match, render
 from pipelines.multimodal.files.limits import PDF_PAGES, SAMPLE_RATE
-from pipelines.multimodal.files.opening import FILES, ask, decode, inspect, match, render
 
 SAMPLES = Path(__file__).parents[3] / "docs" / "examples" / "multimodal"
 PNG, PDF, WAV = "image/png", "application/pdf", "audio/wav"
@@ -130,7 +130,7 @@ def test_a_cancelled_job_kills_the_child(tmp_path: Path) -> None:
 
 @pytest.mark.survive("A3")
 @pytest.mark.parametrize("unit", ["#", " ", "a ", "1", "a1 ", "€ "])
-def test_print_that_is_slow_to_look_through_holds_nobody_up(
+def test_print_that_is_slow_to_look_through_holds_no_one_up(
     unit: str, record_property: Callable[[str, object], None]
 ) -> None:
     gaps: list[float] = []

@@ -14,7 +14,7 @@ from core.gateway.service import Gateway, open_gateway
 from core.kit.errors import CapabilityFailure
 from core.kit.settings import Settings
 from pipelines._kit.sandbox.pool import Pool, shared
-from pipelines.multimodal.files.opening import decode
+from pipelines.multimodal.files.isolation import decode
 from pipelines.multimodal.graph import build_with
 from pipelines.multimodal.reading.ocr import stop_spinning
 from pipelines.multimodal.reading.recognition import OCR, read_image, speech, transcribe

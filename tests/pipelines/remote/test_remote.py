@@ -43,7 +43,7 @@ Service = _MODULE.Service
 # Status, headers, body.
 Answer = tuple[int, dict[str, str], bytes]
 
-QUICK = Backoff(base_seconds=0.001, most_seconds=0.002)
+QUICK = Backoff(base_seconds=0.001, max_seconds=0.002)
 
 
 def start_service(port: int = 0) -> Any:
@@ -179,10 +179,10 @@ def test_a_service_continues_the_trace_and_learns_whose_work_it_is_where_the_ope
             run(remote(url, baggage=baggage))
             trace_id = current_trace_id()
         assert heads[-1]["traceparent"].split("-")[1] == trace_id
-    quiet, told = heads
+    quiet, reported = heads
     assert "baggage" not in quiet
     # As any implementation of W3C baggage reads it.
-    read = get_all(W3CBaggagePropagator().extract({"baggage": told["baggage"]}))
+    read = get_all(W3CBaggagePropagator().extract({"baggage": reported["baggage"]}))
     assert read == {
         "waybill.organization.id": encode(ORGANIZATION, scope.organization_id),
         "waybill.project.id": encode(PROJECT, scope.project_id or new_id()),
@@ -271,7 +271,7 @@ def test_a_service_may_not_send_us_to_another_host_with_its_credential() -> None
         run(remote(url, mode="poll"))
 
 
-def test_what_a_restarted_service_forgot_is_sent_once_more_under_the_same_key() -> None:
+def test_what_a_restarted_service_lost_is_sent_once_more_under_the_same_key() -> None:
     accepted: Answer = (202, {"Location": "/later"}, b"{}")
     gone: Answer = (404, {}, b"{}")
     done: Answer = (200, {}, b'{"ok": 1}')

@@ -13,7 +13,7 @@ from tests.factories.processes import ROOT
 
 
 @pytest.mark.timeout(600)
-def test_a_crew_reaches_nobody_and_writes_nothing(tmp_path: Path) -> None:
+def test_a_crew_reaches_no_one_and_writes_nothing(tmp_path: Path) -> None:
     given = {name: value for name, value in os.environ.items() if not name.startswith(("CREWAI_", "OTEL_", "WAYBILL_"))}
     done = subprocess.run(
         [sys.executable, "-m", "tests.factories.guarded_research"],
@@ -25,14 +25,14 @@ def test_a_crew_reaches_nobody_and_writes_nothing(tmp_path: Path) -> None:
         text=True,
         timeout=580,
     )
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["heard"] == 2, "the guard hears what this process attempts"
-    assert told["crewai"]
-    assert "crewai:reviewer" in told["steps"]
-    assert told["attempts"] == []
+    reported = json.loads(done.stdout.splitlines()[-1])
+    assert reported["heard"] == 2, "the guard hears what this process attempts"
+    assert reported["crewai"]
+    assert "crewai:reviewer" in reported["steps"]
+    assert reported["attempts"] == []
     # CrewAI makes a key for its own sign-in, and tries whether its settings could be written: nothing of a job.
     harmless = re.compile(r"/crewai/(credentials/secret\.key|\.crewai_write_test)")
-    own = [path for path in told["written"] if not harmless.search(path)]
+    own = [path for path in reported["written"] if not harmless.search(path)]
     # The standard library tries whether the temporary folder can be written.
     assert [path for path in own if Path(path).parent != tmp_path] == []
     left = [path for path in tmp_path.rglob("*") if path.is_file()]

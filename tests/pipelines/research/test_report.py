@@ -7,10 +7,10 @@ import pypdf
 import pytest
 
 from pipelines.research.report.compose import compose
-from pipelines.research.report.making import making_of
 from pipelines.research.report.markdown import escape, render_markdown
 from pipelines.research.report.pdf import render_pdf
 from pipelines.research.report.rows import row_of
+from pipelines.research.report.summary import summary_of
 from pipelines.research.state import ResearchState
 from tests.factories.research import FIGURES
 
@@ -56,7 +56,7 @@ def test_sources_are_numbered_as_they_appear_and_only_those_that_are_cited() -> 
     assert [claim.sources for claim in body.sections[0].claims] == [[1], [1, 2]]
 
 
-def test_what_could_not_be_answered_says_why_and_topics_that_nobody_asked_for_are_no_gap() -> None:
+def test_what_could_not_be_answered_says_why_and_topics_that_no_one_asked_for_are_no_gap() -> None:
     [missing] = compose(state()).unanswered
     assert (missing.question, missing.reason) == ("Two?", "search_failed")
     assert "kb: expired" in missing.detail
@@ -73,7 +73,7 @@ def test_a_section_that_was_searched_for_in_part_says_so() -> None:
 
 def test_the_markdown_shows_markup_and_never_uses_it() -> None:
     body = compose(state())
-    markdown = render_markdown(QUESTION, body, making_of(state(), body, FIGURES))
+    markdown = render_markdown(QUESTION, body, summary_of(state(), body, FIGURES))
     assert markdown.startswith("# What costs \\# \\*more\\*?\n")
     assert "\\[so\\](" in markdown
     assert "<b>" not in markdown
@@ -100,7 +100,7 @@ def test_the_pdf_holds_the_whole_report_in_three_scripts() -> None:
     body = compose(state())
     page_text = "\n".join(
         page.extract_text()
-        for page in pypdf.PdfReader(io.BytesIO(render_pdf(question, body, making_of(state(), body, FIGURES)))).pages
+        for page in pypdf.PdfReader(io.BytesIO(render_pdf(question, body, summary_of(state(), body, FIGURES)))).pages
     )
     for expected in ("Żółć, Ελλάδα, Привет", "1. One?", "[1][2]", "Two?", "Wrong.", "outside content", "USD 0.012"):
         assert expected in page_text
@@ -109,9 +109,9 @@ def test_the_pdf_holds_the_whole_report_in_three_scripts() -> None:
 def test_a_report_of_nothing_says_so() -> None:
     empty = state(drafts=["", "", ""], candidates=[[], [], []], removed=[], searches=[])
     body = compose(empty)
-    making = making_of(empty, body, FIGURES)
-    assert "Nothing of this question could be answered" in render_markdown(QUESTION, body, making)
-    assert render_pdf(QUESTION, body, making).startswith(b"%PDF")
+    summary = summary_of(empty, body, FIGURES)
+    assert "Nothing of this question could be answered" in render_markdown(QUESTION, body, summary)
+    assert render_pdf(QUESTION, body, summary).startswith(b"%PDF")
     assert {each.reason for each in body.unanswered} == {"nothing_found"}
 
 
@@ -145,7 +145,7 @@ def test_rows_of_a_table_become_a_table_with_its_heads() -> None:
     first, second = body.sections[0].claims
     assert first.text == "\u201cStandard | EUR 4.50 | EUR 100\u201d"
     assert second.reading == "Express 12 \u2013 Price: EUR 9.90; Cover: EUR 250"
-    made = making_of(compared(), body, FIGURES)
+    made = summary_of(compared(), body, FIGURES)
     shown = render_markdown(QUESTION, body, made)
     assert "| Service | Price | Cover |  |\n| --- | --- | --- | --- |\n| Standard | EUR 4.50 | EUR 100 | [1] |" in shown
     assert "\u201cStandard |" not in shown
@@ -181,6 +181,6 @@ def test_what_may_help_stands_below_what_answers_and_is_no_answer() -> None:
     body = compose(state(plan=plan, drafts=drafts, verdicts=verdicts, removed=[], searches=[]))
     assert [(section.heading, section.certain) for section in body.sections] == [("Two?", True), ("One?", False)]
     assert [(each.question, each.reason) for each in body.unanswered] == [("One?", "not_certain")]
-    shown = render_markdown(QUESTION, body, making_of(state(), body, FIGURES))
+    shown = render_markdown(QUESTION, body, summary_of(state(), body, FIGURES))
     assert "## 2. What may help: One?" in shown
     assert "## In short" not in shown

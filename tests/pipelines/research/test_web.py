@@ -97,7 +97,7 @@ def test_a_silent_service_is_given_up(tmp_path: Path) -> None:
         web.close()
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+def test_a_certificate_that_no_one_vouches_for_is_refused(tmp_path: Path) -> None:
     with search_service(tmp_path, lambda _: (200, answer_as("searxng"))) as service:
         service.trust = None
         web = opened(service, "searxng")

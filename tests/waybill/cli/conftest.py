@@ -33,7 +33,7 @@ class Cli:
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> Cli:
+def isolated(tmp_path: Path) -> Cli:
     """The command on a machine where nothing runs."""
     cleared = (
         "WAYBILL_URL",

@@ -7,7 +7,7 @@ from typer.testing import Result
 
 from core.audit.actions import AuditAction
 from core.audit.record import Actor, Personal, record
-from core.jobs.waybill.document import sign
+from core.jobs.receipts.document import sign
 from core.kit.signing import Signer
 from tests.factories.api import RunningApi
 from tests.factories.attempts import attempt
@@ -58,32 +58,34 @@ def failed(result: Result) -> list[str]:
     return [line for line in result.stdout.splitlines() if line.startswith("FAILS")]
 
 
-def test_a_waybill_is_checked_where_there_is_no_waybill(alone: Cli, waybill: Path, jwks: Path, tmp_path: Path) -> None:
+def test_a_waybill_is_checked_where_there_is_no_waybill(
+    isolated: Cli, waybill: Path, jwks: Path, tmp_path: Path
+) -> None:
     given = tmp_path / "input.json"
     given.write_text(json.dumps(GIVEN), encoding="utf-8")
-    checked = alone("verify", str(waybill), "--jwks", str(jwks), "--input", str(given))
+    checked = isolated("verify", str(waybill), "--jwks", str(jwks), "--input", str(given))
     assert checked.exit_code == 0, checked.stdout + checked.stderr
     assert "the signature by key" in checked.stdout
     assert "3 audit records proved to be in 1 signed seal" in checked.stdout
     assert "the input is the one that this waybill is about" in checked.stdout
     given.write_text('{"act": "other"}', encoding="utf-8")
-    told = failed(alone("verify", str(waybill), "--jwks", str(jwks), "--input", str(given)))
-    assert len(told) == 1
-    assert "the input is not the one" in told[0]
+    reported = failed(isolated("verify", str(waybill), "--jwks", str(jwks), "--input", str(given)))
+    assert len(reported) == 1
+    assert "the input is not the one" in reported[0]
 
 
-def test_without_keys_nothing_is_proved(alone: Cli, cli: Cli, api: RunningApi, waybill: Path) -> None:
-    unknown = alone("verify", str(waybill))
+def test_without_keys_nothing_is_proved(isolated: Cli, cli: Cli, api: RunningApi, waybill: Path) -> None:
+    unknown = isolated("verify", str(waybill))
     assert unknown.exit_code == 1
     assert "nobody can tell who signed this" in unknown.stdout
     assert cli("verify", str(waybill)).exit_code == 0, "an installation knows its own keys"
-    assert alone("verify", str(waybill), "--jwks", f"{api.url}/.well-known/jwks.json").exit_code == 0
-    nobody = alone("verify", str(waybill), "--jwks", "http://127.0.0.1:1/jwks.json")
-    assert nobody.exit_code == 3
+    assert isolated("verify", str(waybill), "--jwks", f"{api.url}/.well-known/jwks.json").exit_code == 0
+    unreachable = isolated("verify", str(waybill), "--jwks", "http://127.0.0.1:1/jwks.json")
+    assert unreachable.exit_code == 3
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         (lambda document: document["job"].update(state="failed"), "changed after it was signed"),
         (lambda document: document.pop("signature"), "not signed"),
@@ -92,12 +94,12 @@ def test_without_keys_nothing_is_proved(alone: Cli, cli: Cli, api: RunningApi, w
         (lambda document: document.pop("costs"), "missing or unreadable"),
     ],
 )
-def test_a_changed_waybill_does_not_hold(alone: Cli, waybill: Path, jwks: Path, change: Any, told: str) -> None:
+def test_a_changed_waybill_does_not_hold(isolated: Cli, waybill: Path, jwks: Path, change: Any, reported: str) -> None:
     document = read(waybill)
     change(document)
-    result = alone("verify", rewrite(waybill, document), "--jwks", str(jwks))
+    result = isolated("verify", rewrite(waybill, document), "--jwks", str(jwks))
     assert result.exit_code == 1
-    assert told in result.stdout
+    assert reported in result.stdout
 
 
 def drop_middle(document: dict[str, Any]) -> None:
@@ -105,7 +107,7 @@ def drop_middle(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         (lambda d: d["audit"]["records"][0]["record"].update(actor_id="key_other"), "is not in seal"),
         (drop_middle, "is not in seal"),
@@ -119,25 +121,25 @@ def drop_middle(document: dict[str, Any]) -> None:
     ],
 )
 def test_a_liar_with_the_right_key_is_caught_by_the_trail(  # noqa: PLR0917 - fixtures
-    alone: Cli, api: RunningApi, waybill: Path, jwks: Path, change: Any, told: str
+    isolated: Cli, api: RunningApi, waybill: Path, jwks: Path, change: Any, reported: str
 ) -> None:
     document = read(waybill)
     change(document)
     signed = sign(Signer.from_settings(api.settings), document)
-    lines = failed(alone("verify", rewrite(waybill, signed), "--jwks", str(jwks)))
-    assert any(told in line for line in lines), lines
+    lines = failed(isolated("verify", rewrite(waybill, signed), "--jwks", str(jwks)))
+    assert any(reported in line for line in lines), lines
 
 
-def test_unreadable_files_are_named(alone: Cli, tmp_path: Path) -> None:
-    assert alone("verify", str(tmp_path / "none.json")).exit_code == 2
+def test_unreadable_files_are_named(isolated: Cli, tmp_path: Path) -> None:
+    assert isolated("verify", str(tmp_path / "none.json")).exit_code == 2
     broken = tmp_path / "broken.json"
     broken.write_text("{", encoding="utf-8")
-    assert alone("verify", str(broken)).exit_code == 2
+    assert isolated("verify", str(broken)).exit_code == 2
     keys = tmp_path / "keys.json"
     keys.write_text("[]", encoding="utf-8")
     empty = tmp_path / "empty.json"
     empty.write_text("{}", encoding="utf-8")
-    assert alone("verify", str(empty), "--jwks", str(keys)).exit_code == 2
+    assert isolated("verify", str(empty), "--jwks", str(keys)).exit_code == 2
 
 
 def test_the_trail_is_listed_verified_exported_and_erased_from(cli: Cli, api: RunningApi) -> None:

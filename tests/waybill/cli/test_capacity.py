@@ -95,16 +95,16 @@ def test_the_bottleneck_is_what_is_full_first_however_small_the_load() -> None:
     assert [use.resource for use in found.uses if use.share > 1] == [resource]
 
 
-def test_the_command_prints_the_plan_and_every_assumption(alone: Cli) -> None:
-    result = alone("capacity", "--jobs-per-minute", "1000", "--payload-kb", "7", "--streams", "123")
+def test_the_command_prints_the_plan_and_every_assumption(isolated: Cli) -> None:
+    result = isolated("capacity", "--jobs-per-minute", "1000", "--payload-kb", "7", "--streams", "123")
     assert result.exit_code == Exit.OK, result.stderr
     for words in ("worker, research", "with PgBouncer", "What moves it: ", "7 kB", "123 open streams", "30% of every"):
         assert words in result.stdout
 
 
-def test_json_has_pods_uses_bottleneck_and_assumptions(alone: Cli) -> None:
+def test_json_has_pods_uses_bottleneck_and_assumptions(isolated: Cli) -> None:
     pools = ("--pool", "knowledge=90%:4", "--pool", "mine=0.1:30:2")
-    result = alone("capacity", "--jobs-per-minute", "50000", *pools, "--json")
+    result = isolated("capacity", "--jobs-per-minute", "50000", *pools, "--json")
     assert result.exit_code == Exit.OK, result.stderr
     found = json.loads(result.stdout)
     assert {each["pool"] for each in found["pods"]} == {None, "knowledge", "mine"}
@@ -121,8 +121,8 @@ def test_json_has_pods_uses_bottleneck_and_assumptions(alone: Cli) -> None:
         (["knowledge=1.2.3:4"], "NAME=SHARE:SECONDS"),
     ],
 )
-def test_a_mix_that_is_none_is_refused(alone: Cli, pools: list[str], words: str) -> None:
+def test_a_mix_that_is_none_is_refused(isolated: Cli, pools: list[str], words: str) -> None:
     options = [word for pool in pools for word in ("--pool", pool)]
-    result = alone("capacity", "--jobs-per-minute", "10", *options)
+    result = isolated("capacity", "--jobs-per-minute", "10", *options)
     assert result.exit_code == Exit.USAGE
     assert words in result.stderr

@@ -58,10 +58,10 @@ def test_a_job_names_a_receiver_of_its_own_and_shows_it(cli: Cli) -> None:
 def test_watching_streams_the_text_and_exits_with_the_outcome(cli: Cli, api: RunningApi) -> None:
     with dispatcher(api.settings), worker(api.settings):
         arguments = ("jobs", "submit", "probe.act", "-s", "act=stream", "-s", "chunks=30", "-s", "seconds=0.01")
-        told = cli(*arguments, "--watch")
-        assert told.exit_code == 0, told.stderr
-        assert "".join(f"word{number} " for number in range(30)) in told.stdout
-        assert told.stdout.index("job.started") < told.stdout.index("word0") < told.stdout.index("job.succeeded")
+        result = cli(*arguments, "--watch")
+        assert result.exit_code == 0, result.stderr
+        assert "".join(f"word{number} " for number in range(30)) in result.stdout
+        assert result.stdout.index("job.started") < result.stdout.index("word0") < result.stdout.index("job.succeeded")
 
         as_json = cli(*arguments, "--watch", "--json")
         events = [json.loads(line) for line in as_json.stdout.splitlines()]
@@ -146,9 +146,9 @@ def test_what_is_wrong_has_its_exit_code_and_its_stable_code(
     result = cli(*arguments, "--json")
     assert (result.exit_code, error_of(result)["code"]) == (exit_code, code)
     assert result.stdout == ""
-    told = cli(*arguments)
-    assert told.exit_code == exit_code
-    assert any(line.startswith("error: ") for line in told.stderr.splitlines())
+    result = cli(*arguments)
+    assert result.exit_code == exit_code
+    assert any(line.startswith("error: ") for line in result.stderr.splitlines())
 
 
 def test_the_wrong_field_is_named(cli: Cli) -> None:

@@ -53,7 +53,7 @@ def test_prices_are_seeded_listed_and_set(cli: Cli) -> None:
     assert len(history["data"]) > len(found["data"])
 
 
-def test_a_price_for_everybody_is_set_on_the_database(cli: Cli) -> None:
+def test_a_shared_price_is_set_on_the_database(cli: Cli) -> None:
     made = cli("prices", "set", "openai-compatible", "*", "output_tokens", "0", "--everybody")
     assert made.exit_code == 0, made.stderr
     (price,) = json.loads(cli("prices", "list", "--provider", "openai-compatible", "--json").stdout)["data"]

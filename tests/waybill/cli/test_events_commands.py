@@ -10,9 +10,9 @@ def test_what_happened_in_the_project_is_shown(cli: Cli) -> None:
     assert cli("jobs", "submit", "probe.act", "--input", '{"act": "noop"}').exit_code == 0
 
     def shown() -> Result:
-        told = cli("events", "tail", "--after", "0", "--no-follow", "--type", "job.queued")
-        assert told.exit_code == 0, told.stderr
-        return told
+        result = cli("events", "tail", "--after", "0", "--no-follow", "--type", "job.queued")
+        assert result.exit_code == 0, result.stderr
+        return result
 
     # What is kept is shown once no older transaction of the server is open, whosever it is.
     wait_until(lambda: "job.queued probe.act" in shown().stdout, timeout_seconds=30, what="the event to be final")

@@ -122,9 +122,9 @@ def test_a_picture_escapes_names_and_says_what_cannot_be_trusted() -> None:
     ET.fromstring(drawn)
     assert "<script>" not in drawn
     assert "do not trust these results" in drawn
-    told = list(lines(results))
-    assert any("0.5 (0.4 to ?)" in line and "╌" in line for line in told)
-    assert not any("cost" in line for line in told)
+    reported = list(lines(results))
+    assert any("0.5 (0.4 to ?)" in line and "╌" in line for line in reported)
+    assert not any("cost" in line for line in reported)
 
 
 def test_a_job_is_rated(cli: Cli) -> None:

@@ -46,37 +46,37 @@ def home(tmp_path: Path) -> Path:
     return logs.parent
 
 
-def test_lines_of_every_process_come_in_the_order_of_time(alone: Cli, home: Path) -> None:
-    shown = alone("logs", "--job", JOB_ID, WAYBILL_HOME=str(home))
+def test_lines_of_every_process_come_in_the_order_of_time(isolated: Cli, home: Path) -> None:
+    shown = isolated("logs", "--job", JOB_ID, WAYBILL_HOME=str(home))
     assert shown.exit_code == 0, shown.stderr
     events = [row.split()[3] for row in shown.stdout.splitlines() if row.startswith("15:00:")]
     assert events == ["http_request", "job_started", "job_attempt_crashed", "job_attempt_ended", "http_request"]
     assert "Traceback\n  x" in shown.stdout
     assert OTHER not in shown.stdout
 
-    as_json = alone("logs", "--job", JOB_ID, "--json", WAYBILL_HOME=str(home))
+    as_json = isolated("logs", "--job", JOB_ID, "--json", WAYBILL_HOME=str(home))
     parsed = [json.loads(row) for row in as_json.stdout.splitlines()]
     assert [each["event"] for each in parsed] == events
     assert parsed[0]["trace_id"] == TRACE
 
-    severe = alone("logs", "--job", JOB_ID, "--level", "error", "--json", WAYBILL_HOME=str(home))
+    severe = isolated("logs", "--job", JOB_ID, "--level", "error", "--json", WAYBILL_HOME=str(home))
     assert [json.loads(row)["event"] for row in severe.stdout.splitlines()] == ["job_attempt_crashed"]
 
 
-def test_what_is_not_there_is_said(alone: Cli, home: Path, tmp_path: Path) -> None:
+def test_what_is_not_there_is_said(isolated: Cli, home: Path, tmp_path: Path) -> None:
     unknown = encode(JOB, new_id())
-    missing = alone("logs", "--job", unknown, WAYBILL_HOME=str(home))
+    missing = isolated("logs", "--job", unknown, WAYBILL_HOME=str(home))
     assert missing.exit_code == Exit.FAILED
     assert unknown in missing.stderr
-    never = alone("logs", "--job", unknown, WAYBILL_HOME=str(tmp_path / "nowhere"))
+    never = isolated("logs", "--job", unknown, WAYBILL_HOME=str(tmp_path / "nowhere"))
     assert never.exit_code == Exit.SETUP
     assert "waybill up" in never.stderr
-    assert alone("logs", "--job", "prj_x", WAYBILL_HOME=str(home)).exit_code == Exit.USAGE
+    assert isolated("logs", "--job", "prj_x", WAYBILL_HOME=str(home)).exit_code == Exit.USAGE
 
 
-def test_a_line_cannot_move_the_terminals_cursor(alone: Cli, home: Path) -> None:
+def test_a_line_cannot_move_the_terminals_cursor(isolated: Cli, home: Path) -> None:
     with (home / "logs" / "api.log").open("a", encoding="utf-8") as file:
         file.write(line(10, "odd", service="api", job_id=JOB_ID, path="\x1b[2J\x1b]0;title\x07") + "\n")
-    shown = alone("logs", "--job", JOB_ID, WAYBILL_HOME=str(home))
+    shown = isolated("logs", "--job", JOB_ID, WAYBILL_HOME=str(home))
     assert "odd" in shown.stdout
     assert "\x1b" not in shown.stdout

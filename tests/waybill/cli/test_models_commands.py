@@ -74,27 +74,27 @@ def test_aliases_are_given_and_taken(cli: Cli) -> None:
     assert all(each["id"] != alias for each in document(cli, "models", "aliases")["data"])
 
 
-def test_everybodys_models_are_changed_on_the_database_itself(cli: Cli) -> None:
-    everybody = ("--everybody",)
-    done(cli, "models", "create", "house", *everybody)
-    assert done(cli, "models", "add-version", "house", *VERSION, "--ceiling", "internal", *everybody) == "1"
-    done(cli, "models", "add-version", "house", *VERSION, "--promote", "newer", *everybody)
-    assert "version 1 is the champion" in done(cli, "models", "promote", "house", "1", "-r", "older", *everybody)
-    assert "version 2 is the champion" in done(cli, "models", "rollback", "house", "-r", "newer", *everybody)
-    assert "retired" in done(cli, "models", "retire", "house", "1", "-r", "old", *everybody)
-    assert "candidate" in done(cli, "models", "restore", "house", "1", "-r", "needed", *everybody)
-    assert done(cli, "models", "alias", "our-house", "house", *everybody).startswith("als_")
+def test_shared_models_are_changed_on_the_database_itself(cli: Cli) -> None:
+    shared = ("--everybody",)
+    done(cli, "models", "create", "house", *shared)
+    assert done(cli, "models", "add-version", "house", *VERSION, "--ceiling", "internal", *shared) == "1"
+    done(cli, "models", "add-version", "house", *VERSION, "--promote", "newer", *shared)
+    assert "version 1 is the champion" in done(cli, "models", "promote", "house", "1", "-r", "older", *shared)
+    assert "version 2 is the champion" in done(cli, "models", "rollback", "house", "-r", "newer", *shared)
+    assert "retired" in done(cli, "models", "retire", "house", "1", "-r", "old", *shared)
+    assert "candidate" in done(cli, "models", "restore", "house", "1", "-r", "needed", *shared)
+    assert done(cli, "models", "alias", "our-house", "house", *shared).startswith("als_")
     assert document(cli, "models", "show", "house")["applies_to"] == "everybody"
     assert cli("models", "promote", "house", "1", "-r", "mine").exit_code == Exit.DENIED
-    assert cli("models", "promote", "nobody", "1", "-r", "x", *everybody).exit_code == Exit.FAILED
+    assert cli("models", "promote", "nobody", "1", "-r", "x", *shared).exit_code == Exit.FAILED
     assert document(cli, "models", "history", "house")["data"][0]["actor_kind"] == "system"
 
 
 def test_prompts_are_seeded_added_and_activated(cli: Cli, tmp_path: Path) -> None:
     assert document(cli, "prompts", "seed")["added"] >= 2
     assert "0 prompts added" in done(cli, "prompts", "seed")
-    (everybodys,) = document(cli, "prompts", "list", "--name", "knowledge/answer")["data"]
-    assert (everybodys["applies_to"], everybodys["in_force"]) == ("everybody", True)
+    (shared,) = document(cli, "prompts", "list", "--name", "knowledge/answer")["data"]
+    assert (shared["applies_to"], shared["in_force"]) == ("everybody", True)
     file = tmp_path / "answer.md"
     file.write_text("Be brief.\n", encoding="utf-8")
     digest = done(cli, "prompts", "add", "knowledge/answer", str(file), "--activate")
@@ -102,8 +102,8 @@ def test_prompts_are_seeded_added_and_activated(cli: Cli, tmp_path: Path) -> Non
     assert (newest["digest"], newest["in_force"], newest["applies_to"]) == (digest, True, "organization")
     assert done(cli, "prompts", "show", newest["id"]) == "Be brief."
     assert digest[:15] in done(cli, "prompts", "list")
-    back = document(cli, "prompts", "activate", "knowledge/answer", everybodys["digest"])
-    assert (back["in_force"], back["text"]) == (True, everybodys["text"])
+    back = document(cli, "prompts", "activate", "knowledge/answer", shared["digest"])
+    assert (back["in_force"], back["text"]) == (True, shared["text"])
     assert done(cli, "prompts", "activate", "knowledge/answer", newest["id"]) == digest
     file.write_bytes(b"\xff")
     assert cli("prompts", "add", "knowledge/answer", str(file)).exit_code == Exit.USAGE

@@ -8,9 +8,9 @@ import pytest
 from core.capability import ChildCall, JobSuspended
 from core.jobs.states import SUSPEND
 from tests.factories.api import RunningApi
-from tests.factories.asking_capabilities import REFUND_SCHEMA
 from tests.factories.attempts import Attempt
 from tests.factories.attempts import attempt as driven
+from tests.factories.question_capabilities import REFUND_SCHEMA
 from tests.waybill.cli.conftest import Cli
 
 

@@ -16,9 +16,9 @@ from core.capability import JobSuspended
 from core.jobs.states import SUSPEND
 from core.kit.settings import Settings
 from tests.factories.api import RunningApi, start_api
-from tests.factories.asking_capabilities import REFUND_SCHEMA
 from tests.factories.attempts import Attempt, attempt
 from tests.factories.cutting_proxy import cutting_proxy
+from tests.factories.question_capabilities import REFUND_SCHEMA
 from tests.factories.tenancy_cases import HOOK_URL
 from tests.waybill.client.twins import TWINS, done, taken
 from waybill.client import AsyncJob, Conflict, InvalidRequest, Job, JobFailed, NotFound, WaitTimedOut

@@ -43,7 +43,7 @@ def test_many_jobs_are_followed_at_once(api: RunningApi) -> None:
     asyncio.run(scenario())
 
 
-def test_whoever_leaves_a_stream_or_a_wait_leaves_nothing_behind(api: RunningApi) -> None:
+def test_a_client_that_leaves_a_stream_or_a_wait_leaves_nothing_behind(api: RunningApi) -> None:
     def streams() -> int:
         return len(api.runtime.hub._subscriptions)
 

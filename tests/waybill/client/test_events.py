@@ -93,7 +93,7 @@ def test_a_stream_that_has_nothing_left_is_over() -> None:
     assert len(api.requests) == 1
 
 
-def test_every_sign_of_life_is_told() -> None:
+def test_every_sign_of_life_is_reported() -> None:
     signs: list[None] = []
     body = b": keep-alive\n\n" + sse((1, "job.succeeded"))
     with scripted_api(lambda *_: Answer(200, body, STREAM)) as api, WaybillClient(api.url) as client:

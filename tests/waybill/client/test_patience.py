@@ -87,12 +87,12 @@ def test_what_is_asked_again_is_logged_without_the_key(twin: Twin, caplog: pytes
     caplog.set_level("DEBUG", logger="waybill.client")
     with scripted_api(fails_first(CUT, BUSY)) as api:
         run(twin, api, lambda client: client.jobs.submit("a.b", {"secret": 1}))
-    told = [record.getMessage() for record in caplog.records if record.name == "waybill.client"]
-    assert [line.split("; ")[0].split(": ", 1)[0] for line in told] == ["POST /v1/jobs"] * 2
-    assert "cut" in told[0]
-    assert "database_unavailable" in told[1]
+    reported = [record.getMessage() for record in caplog.records if record.name == "waybill.client"]
+    assert [line.split("; ")[0].split(": ", 1)[0] for line in reported] == ["POST /v1/jobs"] * 2
+    assert "cut" in reported[0]
+    assert "database_unavailable" in reported[1]
     assert "wb_live_x" not in caplog.text
-    assert "secret" not in "".join(told)
+    assert "secret" not in "".join(reported)
 
 
 @both
@@ -103,7 +103,7 @@ def test_an_answer_that_never_comes_is_given_up_after_the_last_attempt(twin: Twi
 
 
 @both
-def test_whoever_is_to_come_back_much_later_is_told_at_once(twin: Twin) -> None:
+def test_a_client_that_is_to_come_back_much_later_fails_at_once(twin: Twin) -> None:
     later = Answer(429, b'{"code": "quota_exhausted"}', {"Retry-After": "3600"})
     with scripted_api(lambda *_: later) as api, pytest.raises(errors.RateLimited) as caught:
         run(twin, api, lambda client: client.jobs.submit("a.b", {}))
@@ -112,7 +112,7 @@ def test_whoever_is_to_come_back_much_later_is_told_at_once(twin: Twin) -> None:
 
 
 @both
-def test_a_client_may_be_told_to_wait_otherwise_over_the_same_connections(twin: Twin) -> None:
+def test_a_client_may_be_given_other_timeouts_over_the_same_connections(twin: Twin) -> None:
     with scripted_api(fails_first(BUSY, BUSY)) as api:
         with pytest.raises(errors.ServerProblem):
             run(twin, api, lambda client: client.with_options(attempts=1).jobs.get("job_1"))
@@ -210,7 +210,7 @@ def delays() -> Iterator[float]:
         (404, None, None),
     ],
 )
-def test_nobody_comes_back_earlier_than_asked_or_all_at_once(
+def test_no_one_comes_back_earlier_than_asked_or_all_at_once(
     status: int, asked: float | None, delay: float | None
 ) -> None:
     assert delay_seconds(errors.ApiProblem(status, {}, asked), delays()) == delay

@@ -44,7 +44,7 @@ def test_it_goes_on_from_the_last_cursor_that_anything_brought() -> None:
     assert "metadata.ticket=7" in api.requests[0].path
 
 
-def test_it_ends_where_the_history_ends_and_gives_up_when_told() -> None:
+def test_it_ends_where_the_history_ends_and_gives_up_when_asked() -> None:
     body = frame("c1", "job.queued")
     with scripted_api(lambda *_: Answer(200, body, STREAM)) as api, WaybillClient(api.url) as client:
         assert [event.cursor for event in client.events.stream(after="0", follow=False)] == ["c1"]

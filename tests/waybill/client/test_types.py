@@ -67,5 +67,5 @@ async def awaited(client: AsyncWaybillClient) -> None:
     assert_type(client.with_options(attempts=1), AsyncWaybillClient)
 
 
-def test_type_checkers_are_told_that_there_are_types() -> None:
+def test_type_checkers_see_that_there_are_types() -> None:
     assert (files("waybill") / "py.typed").is_file()

@@ -16,7 +16,7 @@ CARD, MAIL = "4111 1111 1111 1111", "ann@example.org"
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> Cli:
+def isolated(tmp_path: Path) -> Cli:
     return Cli({"HOME": str(tmp_path), "WAYBILL_HOME": str(tmp_path / "home")})
 
 
@@ -68,9 +68,9 @@ def test_both_kinds_are_measured_file_by_file(tmp_path: Path) -> None:
     assert reported[-1] == ("injection/mixed.jsonl, harmless", 3, 3)
 
 
-def test_the_command_shows_figures_and_no_value(tmp_path: Path, alone: Cli) -> None:
+def test_the_command_shows_figures_and_no_value(tmp_path: Path, isolated: Cli) -> None:
     data = write(tmp_path / "data")
-    shown = alone("evals", "guard", "--data", str(data))
+    shown = isolated("evals", "guard", "--data", str(data))
     assert shown.exit_code == 0, shown.stderr
     rows = [re.findall(r"[\w./]+", line) for line in shown.stdout.splitlines()]
     assert ["card", "1", "1.000", "1.000", "1.000"] in rows
@@ -79,7 +79,7 @@ def test_the_command_shows_figures_and_no_value(tmp_path: Path, alone: Cli) -> N
     assert "texts without a label of these kinds: 1" in shown.stdout
     assert "left out: TITLE 1" in shown.stdout
     assert "Presidio" not in shown.stdout
-    document = alone("evals", "guard", "--data", str(data), "--baseline", "--json").stdout
+    document = isolated("evals", "guard", "--data", str(data), "--baseline", "--json").stdout
     found = json.loads(document)
     assert found["personal"][1]["guard"]["kinds"]["card"]["f2"] == 1.0
     assert found["personal"][1]["baseline"]["kinds"]["card"]["f2"] == 1.0
@@ -88,27 +88,29 @@ def test_the_command_shows_figures_and_no_value(tmp_path: Path, alone: Cli) -> N
     assert not any(value in shown.stdout + document for value in (CARD, MAIL, ATTACKS[0]))
 
 
-def test_only_injections_load_no_language_model(tmp_path: Path, alone: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_injections_load_no_language_model(tmp_path: Path, isolated: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "presidio_analyzer.nlp_engine", None)
     (tmp_path / "injection.jsonl").write_text(json.dumps({"text": "Hello", "label": 0}), encoding="utf-8")
-    assert alone("evals", "guard", "--data", str(tmp_path)).exit_code == 0
+    assert isolated("evals", "guard", "--data", str(tmp_path)).exit_code == 0
 
 
-def test_without_the_libraries_it_names_the_extra(tmp_path: Path, alone: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_libraries_it_names_the_extra(
+    tmp_path: Path, isolated: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "presidio_analyzer.nlp_engine", None)
     (tmp_path / "personal.jsonl").write_text('{"text": "Hello"}', encoding="utf-8")
-    refused = alone("evals", "guard", "--data", str(tmp_path))
+    refused = isolated("evals", "guard", "--data", str(tmp_path))
     assert refused.exit_code == Exit.SETUP
     assert "pip install 'waybill[guard]'" in refused.stderr
 
 
 def test_bad_data_is_named_before_anything_is_loaded(
-    tmp_path: Path, alone: Cli, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, isolated: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "presidio_analyzer.nlp_engine", None)
     (tmp_path / "personal.jsonl").write_text('{"text": "Hello"}', encoding="utf-8")
     (tmp_path / "injection.jsonl").write_text('{"text": "Hello", "label": 3}', encoding="utf-8")
-    refused = alone("evals", "guard", "--data", str(tmp_path))
+    refused = isolated("evals", "guard", "--data", str(tmp_path))
     assert refused.exit_code == Exit.USAGE
     assert "line 1: the label is 3" in " ".join(refused.stderr.replace("│", " ").split())
 

@@ -31,19 +31,19 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_the_obvious_documents_come_first_and_nothing_stays(data: Path, database_url: str) -> None:
-    told: list[tuple[str, int, int]] = []
+    reported: list[tuple[str, int, int]] = []
     report = run_retrieval_eval(
         data,
         load_minilm(),
         settings=Settings(database_url=SecretStr(database_url)),
-        progress=lambda *step: told.append(step),
+        progress=lambda *step: reported.append(step),
     )
     assert report.documents == 4
     assert report.chunks == 3
     assert [query.first[0] for query in report.queries] == ["d1", "d3"]
     assert report.ndcg_at_10.value == 1
     assert report.recall_at_100.value == 1
-    assert told[-1] == ("queries", 2, 2)
+    assert reported[-1] == ("queries", 2, 2)
     with psycopg.connect(database_url) as connection:
         for table in ("knowledge_bases", "documents", "chunks", "knowledge_terms"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)

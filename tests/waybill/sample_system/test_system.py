@@ -35,7 +35,7 @@ def client() -> Iterator[McpClient]:
 
 
 def call(system: Attached, client: McpClient, tool: str, **arguments: Any) -> dict[str, Any]:
-    server = next(iter(system.tools.book)).server
+    server = next(iter(system.tools.policies)).server
     return client.call(server, tool, arguments)
 
 
@@ -61,16 +61,16 @@ def test_the_data_are_the_same_every_time_and_a_few_thousand_rows(system: Attach
     )
 
 
-def test_nobody_comes_in_without_the_token(system: Attached) -> None:
+def test_no_one_comes_in_without_the_token(system: Attached) -> None:
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic eA=="}):
         answer = httpx.post(system.system.url, json={}, headers=headers)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_an_order_is_told_only_to_its_customer(system: Attached, client: McpClient) -> None:
-    told = call(system, client, "get_order", customer_id="C-1001", reference="vhd300001")
-    assert (told["order_id"], told["paid"], told["refunds"]) == ("VH-300001", "24.30", [])
+def test_an_order_is_shown_only_to_its_customer(system: Attached, client: McpClient) -> None:
+    answer = call(system, client, "get_order", customer_id="C-1001", reference="vhd300001")
+    assert (answer["order_id"], answer["paid"], answer["refunds"]) == ("VH-300001", "24.30", [])
     assert refusal(system, client, "get_order", customer_id="C-1002", reference="VH-300001") == "order_unknown"
     assert refusal(system, client, "find_customer", email="nobody@example.org") == "customer_unknown"
     public = call(system, client, "track_parcel", tracking="VHD300001")
@@ -134,7 +134,7 @@ def test_two_refunds_at_the_same_moment_do_not_take_more_than_was_paid(system: A
     assert system.rows("SELECT refunded FROM orders WHERE id = 'VH-300001'") == [{"refunded": Decimal("24.30")}]
 
 
-def test_the_database_keeps_the_limit_whoever_writes(system: Attached) -> None:
+def test_the_database_enforces_the_limit_for_every_writer(system: Attached) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
         system.rows("UPDATE orders SET refunded = paid + 0.01 WHERE id = 'VH-300001' RETURNING id")
 

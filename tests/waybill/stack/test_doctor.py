@@ -194,7 +194,7 @@ def test_a_server_whose_connections_are_used_up_is_named(scratch: Scratch) -> No
     assert "connections" in found.remedy
 
 
-def test_a_user_who_may_not_assume_the_roles_is_told_the_grant(scratch: Scratch) -> None:
+def test_a_user_who_may_not_assume_the_roles_is_shown_the_grant(scratch: Scratch) -> None:
     roles = by_name(check_postgres(at(scratch.stranger)))["database roles"]
     assert roles.status == "fail"
     assert "GRANT waybill_app, waybill_system TO" in roles.remedy
@@ -206,7 +206,7 @@ def test_a_user_who_may_not_assume_the_roles_is_told_the_grant(scratch: Scratch)
         admin.execute(sql.SQL("REVOKE waybill_app, waybill_system FROM {}").format(user))
 
 
-def test_a_user_who_may_not_look_is_told(scratch: Scratch) -> None:
+def test_a_user_who_may_not_look_is_notified(scratch: Scratch) -> None:
     with psycopg.connect(scratch.url, autocommit=True) as connection:
         connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
     checks = check_postgres(at(scratch.stranger))

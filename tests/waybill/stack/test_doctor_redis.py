@@ -90,7 +90,7 @@ def test_a_cluster_of_several_shards_is_refused(tmp_path: Path) -> None:
     assert any("another server of a cluster" in checks["Redis keys"].found for checks in seen)
 
 
-def test_a_server_that_forgets_is_named(tmp_path: Path) -> None:
+def test_a_server_that_evicts_is_named(tmp_path: Path) -> None:
     server = EmbeddedValkey(tmp_path / "valkey")
     server.start()
     try:
@@ -124,8 +124,8 @@ def test_a_database_that_does_not_exist_is_explained(cluster_of_one: str) -> Non
 
 
 def test_what_does_not_answer_or_refuses_us_is_explained(valkey: EmbeddedValkey) -> None:
-    [nobody] = check_redis(redis_at(f"redis://127.0.0.1:{free_port()}/0"))
-    assert nobody.status == "fail"
+    [unreachable] = check_redis(redis_at(f"redis://127.0.0.1:{free_port()}/0"))
+    assert unreachable.status == "fail"
     [refused] = check_redis(redis_at(f"redis://:wrong@127.0.0.1:{valkey.port}/0"))
     assert refused.status == "fail"
     assert "password" in refused.remedy

@@ -14,7 +14,7 @@ from waybill.stack.doctor import check_postgres
 pytestmark = pytest.mark.own_database
 
 
-def test_deliveries_that_nobody_sends_are_told_with_a_remedy(settings: Settings) -> None:
+def test_deliveries_that_no_one_sends_are_reported_with_a_remedy(settings: Settings) -> None:
     # Inside a container it is the process's own login that looks.
     assert settings.database_url is not None
     address = address_of(settings.database_url.get_secret_value(), "waybill_api", PASSWORDS["waybill_api"])

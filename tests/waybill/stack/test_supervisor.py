@@ -102,7 +102,7 @@ def servers(database_url: str, redis_url: str) -> dict[str, str]:
     return {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
 
 
-def test_starts_tells_where_it_is_refuses_a_second_and_stops_at_ctrl_c(tmp_path: Path) -> None:
+def test_starts_reports_where_it_is_refuses_a_second_and_stops_at_ctrl_c(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     # What a stack that crashed here left must not pass for an address.
@@ -170,9 +170,9 @@ def test_sigkill_of_the_supervisor_leaves_nothing_and_the_next_start_goes_on(tmp
             # It waits until the reaper has let go of the folder.
             second.wait_for("running")
             assert alive(started) == []
-            told = json.loads((home / "stack.json").read_text())["settings"]
-            assert told["api_key"] == kept["api_key"]
-            assert told["secret_key"] == kept["secret_key"]
+            reported = json.loads((home / "stack.json").read_text())["settings"]
+            assert reported["api_key"] == kept["api_key"]
+            assert reported["secret_key"] == kept["secret_key"]
             again = second.descendants()
             second.popen.send_signal(signal.SIGTERM)
             second.ends_with(0)

@@ -23,10 +23,10 @@ from core.kit.ids import new_id
 from core.kit.money import ZERO, to_money
 from core.kit.settings import Settings
 from core.ledger.prices import repository
-from core.ledger.prices.book import PriceBook
+from core.ledger.prices.cache import PriceCache
 from core.ledger.prices.records import NewPrice, Priced, PriceSource
 from core.ledger.prices.seed import Seeded, seed_prices, seed_prices_once
-from core.ledger.prices.service import list_effective, list_history, set_price, set_price_for_everybody
+from core.ledger.prices.service import list_effective, list_history, set_price, set_shared_price
 from core.ledger.records import Unit
 
 pytestmark = pytest.mark.own_database
@@ -74,7 +74,7 @@ def cost(
     database: Database, organization_id: UUID, model: str, quantities: dict[Unit, int], at: datetime | None = None
 ) -> Decimal | None:
     """What a fresh book says; None when it does not know."""
-    found = PriceBook().price(
+    found = PriceCache().price(
         database.single_tenant(organization_id), organization_id, "openai", model, quantities, at=at
     )
     return found.amount_usd if found.is_known else None
@@ -83,7 +83,7 @@ def cost(
 def test_seeding_prices_what_the_package_knows(database: Database, seeded: Seeded, principal: Principal) -> None:
     assert seeded.added > 5_000
     single = database.single_tenant(principal.organization_id)
-    priced = PriceBook().price(
+    priced = PriceCache().price(
         single,
         principal.organization_id,
         "openai",
@@ -99,26 +99,26 @@ def test_seeding_prices_what_the_package_knows(database: Database, seeded: Seede
     }
     assert priced.amount_usd == Decimal("0.0061")
     assert len(priced.price_ids) == 3
-    transcription = PriceBook().price(
+    transcription = PriceCache().price(
         single, principal.organization_id, "openai", "whisper-1", {Unit.AUDIO_SECOND: Decimal("12.5")}
     )
     assert transcription.amount_usd == Decimal("0.00125")
-    azure = PriceBook().price(single, principal.organization_id, "azure", "gpt-4o-mini", {Unit.OUTPUT_TOKENS: 10})
+    azure = PriceCache().price(single, principal.organization_id, "azure", "gpt-4o-mini", {Unit.OUTPUT_TOKENS: 10})
     assert azure.amount_usd == Decimal("0.000006")
 
 
-def test_the_package_and_the_book_agree_for_every_model(database: Database, seeded: Seeded) -> None:
+def test_the_package_and_the_table_agree_for_every_model(database: Database, seeded: Seeded) -> None:
     from genai_prices import Usage, calc_price
     from genai_prices.data import providers
 
     principal = new_principal(database)
     compared = 0
     with database.tenant(principal.organization_id) as session:
-        book = PriceBook()
+        cache = PriceCache()
         for provider in providers:
             for model in provider.models[::7]:
                 quantities = {Unit.INPUT_TOKENS: 900, Unit.OUTPUT_TOKENS: 70}
-                ours = book.price(session, principal.organization_id, provider.id, model.id, quantities)
+                ours = cache.price(session, principal.organization_id, provider.id, model.id, quantities)
                 if not ours.is_known:
                     continue
                 if any(type(price.constraint).__name__.startswith("Time") for price in _conditions(model.prices)):
@@ -144,7 +144,9 @@ def test_seeding_again_changes_nothing(database: Database, seeded: Seeded) -> No
     assert again.unchanged > 5_000
 
 
-def test_only_a_book_without_the_packages_prices_is_filled_at_a_start(settings: Settings, seeded: Seeded) -> None:
+def test_only_a_price_table_without_the_packages_prices_is_filled_at_a_start(
+    settings: Settings, seeded: Seeded
+) -> None:
     assert seeded.added > 5_000
     assert seed_prices_once(settings, "test") is None
 
@@ -161,24 +163,24 @@ def test_the_providers_are_read_from_the_index(database: Database, seeded: Seede
 def test_a_deployment_costs_what_its_model_costs_unless_it_has_a_price_of_its_own(
     database: Database, seeded: Seeded, principal: Principal
 ) -> None:
-    book, quantities = PriceBook(), {Unit.INPUT_TOKENS: 1_000_000}
+    cache, quantities = PriceCache(), {Unit.INPUT_TOKENS: 1_000_000}
 
     def priced(provider: str, model: str) -> Priced:
         with database.tenant(principal.organization_id) as session:
-            return book.price(session, principal.organization_id, provider, model, quantities)
+            return cache.price(session, principal.organization_id, provider, model, quantities)
 
     assert priced("azure", "claims-gpt4o-prod") == priced("azure", "gpt-4o")
     assert priced("openai-compatible", "openai/gpt-4o").is_known
     assert not priced("openai-compatible", "writer").is_known
     with database.tenant(principal.organization_id) as session:
         set_price(session, principal, NewPrice("azure", "claims-gpt4o-prod", Unit.INPUT_TOKENS, Decimal("0.5")))
-    book.forget()
+    cache.evict()
     assert priced("azure", "claims-gpt4o-prod").amount_usd == 500_000
 
 
-def test_seeding_leaves_what_an_operator_priced_for_everybody(database: Database, principal: Principal) -> None:
+def test_seeding_leaves_shared_prices_of_an_operator(database: Database, principal: Principal) -> None:
     with database.system() as session:
-        set_price_for_everybody(session, NewPrice("openai", "gpt-4o-mini", Unit.INPUT_TOKENS, Decimal("0.5")))
+        set_shared_price(session, NewPrice("openai", "gpt-4o-mini", Unit.INPUT_TOKENS, Decimal("0.5")))
         assert seed_prices(session).left_to_operator == 1
     assert cost(database, principal.organization_id, "gpt-4o-mini", {Unit.INPUT_TOKENS: 3}) == Decimal("1.5")
 
@@ -205,7 +207,7 @@ def test_a_package_that_changed_its_mind_adds_a_row_from_now_on(
 
 def test_the_local_models_cost_nothing_and_are_known(database: Database, principal: Principal) -> None:
     for model in ("local/extractive", "local/all-MiniLM-L6-v2-int8", "anything"):
-        priced = PriceBook().price(
+        priced = PriceCache().price(
             database.single_tenant(principal.organization_id),
             principal.organization_id,
             "local",
@@ -216,7 +218,7 @@ def test_the_local_models_cost_nothing_and_are_known(database: Database, princip
 
 
 def test_an_unknown_model_costs_nothing_and_is_not_known(database: Database, principal: Principal) -> None:
-    priced = PriceBook().price(
+    priced = PriceCache().price(
         database.single_tenant(principal.organization_id),
         principal.organization_id,
         "openai",
@@ -258,7 +260,7 @@ def test_of_two_prices_of_one_moment_the_last_written_wins(database: Database, p
 def test_an_organisations_price_is_its_own(database: Database, principal: Principal) -> None:
     other = new_principal(database)
     with database.system() as session:
-        set_price_for_everybody(session, NewPrice("openai", "shared", Unit.IMAGE, Decimal(5)))
+        set_shared_price(session, NewPrice("openai", "shared", Unit.IMAGE, Decimal(5)))
     put(database, principal, "shared", Unit.IMAGE, "4", valid_from=NOW - DAY)
     assert cost(database, principal.organization_id, "shared", {Unit.IMAGE: 1}) == 4
     assert cost(database, other.organization_id, "shared", {Unit.IMAGE: 1}) == 5
@@ -268,7 +270,7 @@ def test_an_organisations_price_is_its_own(database: Database, principal: Princi
     assert [(price.organization_id, price.usd_per_unit) for price in found] == [(None, Decimal(5))]
 
 
-def test_a_tenant_cannot_write_everybodys_or_anothers_price(database: Database, principal: Principal) -> None:
+def test_a_tenant_cannot_write_a_shared_or_anothers_price(database: Database, principal: Principal) -> None:
     other = new_principal(database)
     for organization in (None, other.organization_id):
         with (
@@ -335,7 +337,7 @@ def test_an_impossible_price_is_refused(database: Database, principal: Principal
 @pytest.mark.parametrize("quantity", [-1, Decimal("NaN"), Decimal("Infinity")])
 def test_an_impossible_quantity_is_refused(database: Database, principal: Principal, quantity: int | Decimal) -> None:
     with pytest.raises(ValueError, match="quantity"):
-        PriceBook().price(
+        PriceCache().price(
             database.single_tenant(principal.organization_id),
             principal.organization_id,
             "local",
@@ -344,16 +346,16 @@ def test_an_impossible_quantity_is_refused(database: Database, principal: Princi
         )
 
 
-def test_the_book_remembers_for_two_seconds_at_most(database: Database, principal: Principal) -> None:
-    book, organization = PriceBook(), principal.organization_id
+def test_the_cache_holds_prices_for_two_seconds_at_most(database: Database, principal: Principal) -> None:
+    cache, organization = PriceCache(), principal.organization_id
     single = database.single_tenant(organization)
     one = {Unit.IMAGE: 1}
     put(database, principal, "cached", Unit.IMAGE, "1")
-    assert book.price(single, organization, "openai", "cached", one).amount_usd == 1
+    assert cache.price(single, organization, "openai", "cached", one).amount_usd == 1
     put(database, principal, "cached", Unit.IMAGE, "2")
-    assert book.price(single, organization, "openai", "cached", one).amount_usd == 1
+    assert cache.price(single, organization, "openai", "cached", one).amount_usd == 1
     sleep(2.05)
-    assert book.price(single, organization, "openai", "cached", one).amount_usd == 2
+    assert cache.price(single, organization, "openai", "cached", one).amount_usd == 2
 
 
 def test_effective_prices_come_in_pages_without_gap_or_repeat(database: Database, seeded: Seeded) -> None:
@@ -395,9 +397,9 @@ def test_no_call_costs_more_than_its_bound(
             set_price(session, hypothesis_principal, NewPrice("openai", model, unit, usd, NOW - DAY))
     single = database.single_tenant(organization)
     spent = dict(zip(units, counts, strict=True))
-    book = PriceBook()
-    priced = book.price(single, organization, "openai", model, spent)
-    bound = book.bound(
+    cache = PriceCache()
+    priced = cache.price(single, organization, "openai", model, spent)
+    bound = cache.bound(
         single,
         organization,
         "openai",

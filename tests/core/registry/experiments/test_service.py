@@ -10,7 +10,7 @@ from sqlalchemy.exc import ProgrammingError
 from core.kit.errors import NotFound, Unprocessable
 from core.kit.ids import new_id
 from core.kit.settings import Settings
-from core.registry.experiments.book import ExperimentBook
+from core.registry.experiments.cache import ExperimentCache
 from core.registry.experiments.definition import (
     TRANSITIONS,
     ArmKind,
@@ -46,7 +46,7 @@ def actions(settings: Settings, tenant: Tenant) -> list[str]:
     return [record["action"] for record in audit_trail(settings, tenant.principal.organization_id)]
 
 
-def everybodys_version(tenant: Tenant) -> UUID:
+def shared_version(tenant: Tenant) -> UUID:
     with tenant.database.system() as session:
         found: UUID = session.execute(
             text("SELECT id FROM model_versions WHERE organization_id IS NULL ORDER BY id LIMIT 1")
@@ -110,7 +110,7 @@ def test_a_foreign_project_or_experiment_is_not_there(tenant: Tenant, make: Make
         units = {Unit.JOB: "x"}
         with stranger.database.tenant(stranger.principal.organization_id) as session:
             principal = tenant.principal
-            assert not ExperimentBook().arm_for(
+            assert not ExperimentCache().arm_for(
                 session, principal.organization_id, principal.project_id, "probe.act", units
             )
     finally:
@@ -158,8 +158,8 @@ def test_an_arm_names_versions_that_exist(tenant: Tenant) -> None:
         with tenant.database.tenant(tenant.principal.organization_id) as session:
             return service.create(session, tenant.principal, new)
 
-    everybodys = everybodys_version(tenant)
-    assert create("known", model="chat", model_version_id=everybodys).arms[0].model_version_id == everybodys
+    shared = shared_version(tenant)
+    assert create("known", model="chat", model_version_id=shared).arms[0].model_version_id == shared
     with pytest.raises(Unprocessable, match="no such model version"):
         create("unknown", model="chat", model_version_id=new_id())
     owner = Owner.of(tenant.principal)
@@ -174,15 +174,15 @@ def test_an_arm_names_versions_that_exist(tenant: Tenant) -> None:
 def test_a_job_keeps_its_first_arm_whatever_the_weights(tenant: Tenant, make: Make, settings: Settings) -> None:
     experiment = make(ramp=(RampStep(0.0001), RampStep(1.0)), unit=Unit.END_USER)
     single = tenant.database.single_tenant(tenant.principal.organization_id)
-    principal, book = tenant.principal, ExperimentBook()
+    principal, cache = tenant.principal, ExperimentCache()
 
     def arm(job_id: UUID, user: str) -> str:
-        book.forget()
-        found = book.arm_for(
+        cache.evict()
+        found = cache.arm_for(
             single, principal.organization_id, principal.project_id, "probe.act", {Unit.END_USER: user}
         )
         assert found is not None
-        return book.expose(single, found, project_id=principal.project_id, job_id=job_id, attempt=1).arm.name
+        return cache.expose(single, found, project_id=principal.project_id, job_id=job_id, attempt=1).arm.name
 
     users = [str(number) for number in range(40)]
     jobs = {user: new_id() for user in users}
@@ -193,13 +193,13 @@ def test_a_job_keeps_its_first_arm_whatever_the_weights(tenant: Tenant, make: Ma
     assert {user: arm(jobs[user], user) for user in users} == first
     assert {user: arm(new_id(), user) for user in users} == first
     assert {arm(new_id(), f"new-{number}") for number in range(40)} == {"old", "new"}
-    told = [
+    reported = [
         record
         for record in audit_trail(settings, principal.organization_id)
         if record["action"] == "policy:experiment:assign"
     ]
-    assert len(told) == 120
-    assert told[0]["detail"]["arm"] == "old"
+    assert len(reported) == 120
+    assert reported[0]["detail"]["arm"] == "old"
     with tenant.database.tenant(principal.organization_id) as session:
         (exposure,) = exposures_of(session, principal.organization_id, jobs["0"])
         cohorts = session.execute(
@@ -215,53 +215,53 @@ def test_two_attempts_at_once_agree(tenant: Tenant, make: Make) -> None:
     principal, job_id = tenant.principal, new_id()
 
     def expose(_: int) -> str:
-        single, book = tenant.database.single_tenant(principal.organization_id), ExperimentBook()
+        single, cache = tenant.database.single_tenant(principal.organization_id), ExperimentCache()
         units = {Unit.JOB: str(job_id)}
-        found = book.arm_for(single, principal.organization_id, principal.project_id, "probe.act", units)
+        found = cache.arm_for(single, principal.organization_id, principal.project_id, "probe.act", units)
         assert found is not None
-        return book.expose(single, found, project_id=principal.project_id, job_id=job_id).arm.name
+        return cache.expose(single, found, project_id=principal.project_id, job_id=job_id).arm.name
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(expose, range(20)))) == 1
 
 
-def test_a_warm_book_asks_nothing(tenant: Tenant, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warm_cache_asks_nothing(tenant: Tenant, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment = make(
         arms=(
-            NewArm(name="new", weight=0.5, model="chat", model_version_id=everybodys_version(tenant)),
+            NewArm(name="new", weight=0.5, model="chat", model_version_id=shared_version(tenant)),
             NewArm(name="old", weight=0.5, kind=ArmKind.CONTROL),
         )
     )
     seen = watch_single_statements(tenant.database, monkeypatch, "experiments")
-    single, book, principal = (
+    single, cache, principal = (
         tenant.database.single_tenant(tenant.principal.organization_id),
-        ExperimentBook(),
+        ExperimentCache(),
         tenant.principal,
     )
     for number in range(50):
         units = {Unit.JOB: str(number)}
-        found = book.arm_for(single, principal.organization_id, principal.project_id, "probe.act", units)
+        found = cache.arm_for(single, principal.organization_id, principal.project_id, "probe.act", units)
         assert found is not None
         assert found.touches_model("chat")
         assert not found.touches_model("embed")
         assert not found.touches_prompt("answer")
-        assert not book.arm_for(single, principal.organization_id, principal.project_id, "probe.other", units)
+        assert not cache.arm_for(single, principal.organization_id, principal.project_id, "probe.other", units)
     assert len(seen) == 2
     # A job without the unit's key takes no part.
     other = make(name="by user", capability="probe.other", unit=Unit.END_USER)
-    book.forget()
+    cache.evict()
     units = {Unit.JOB: "x"}
-    assert not book.arm_for(single, principal.organization_id, principal.project_id, other.capability, units)
+    assert not cache.arm_for(single, principal.organization_id, principal.project_id, other.capability, units)
     act(tenant, "promote", experiment, arm_name="new", reason=None)
-    book.forget()
-    found = book.arm_for(single, principal.organization_id, principal.project_id, "probe.act", {})
+    cache.evict()
+    found = cache.arm_for(single, principal.organization_id, principal.project_id, "probe.act", {})
     assert found is not None
     assert (found.arm.name, found.counts) == ("new", False)
-    exposed = book.expose(single, found, project_id=principal.project_id, job_id=new_id())
+    exposed = cache.expose(single, found, project_id=principal.project_id, job_id=new_id())
     assert exposed is found
     act(tenant, "stop", experiment, reason=None)
-    book.forget()
-    assert not book.arm_for(single, principal.organization_id, principal.project_id, "probe.act", {Unit.JOB: "x"})
+    cache.evict()
+    assert not cache.arm_for(single, principal.organization_id, principal.project_id, "probe.act", {Unit.JOB: "x"})
 
 
 def test_weights_and_shares_begin_new_allocations(tenant: Tenant, make: Make) -> None:

@@ -35,7 +35,7 @@ STEP = 50
 Note = Callable[[str, object], None]
 
 
-def told(record_property: Note, what: str, found: tuple[float, float]) -> float:
+def reported(record_property: Note, what: str, found: tuple[float, float]) -> float:
     record_property(what, f"{found[0]:.4f} ± {found[1]:.4f}")
     return found[0]
 
@@ -47,7 +47,7 @@ def test_equal_arms_are_told_apart_in_one_of_twenty_at_most(rate: float, share: 
     chance = np.random.default_rng(20261123)
     arms = success_paths(chance, rate, rate, runs=RUNS, looks=LOOKS, step=STEP, share=share)
     found = share_of(rejections(*arms, horizon=PLAN.horizon, alpha=0.05))
-    assert told(record_property, "false positives", found) <= 0.05
+    assert reported(record_property, "false positives", found) <= 0.05
 
 
 def test_a_lift_of_five_points_is_found_at_the_planned_size(record_property: Note) -> None:
@@ -56,7 +56,7 @@ def test_a_lift_of_five_points_is_found_at_the_planned_size(record_property: Not
     paths = rejections(
         *success_paths(chance, 0.2, 0.25, runs=RUNS, looks=looks, step=STEP), horizon=PLAN.horizon, alpha=0.05
     )
-    power = told(record_property, "power", share_of(paths))
+    power = reported(record_property, "power", share_of(paths))
     first = np.where(paths.any(axis=1), paths.argmax(axis=1) + 1, looks) * STEP
     record_property("jobs until the end, mean", float(first.mean()))
     assert power - 2 * share_of(paths)[1] >= 0.8
@@ -74,16 +74,16 @@ def rollbacks(error_rate: float, *, bound: float, looks: int) -> NDArray[np.bool
 
 def test_a_guardrail_finds_an_error_rate_of_thirty_percent_soon(record_property: Note) -> None:
     paths = rollbacks(0.3, bound=0.05, looks=20)
-    told(record_property, "rolled back within 200 jobs", share_of(paths[:, :4]))
-    assert told(record_property, "rolled back within 400 jobs", share_of(paths[:, :8])) >= 0.99
+    reported(record_property, "rolled back within 200 jobs", share_of(paths[:, :4]))
+    assert reported(record_property, "rolled back within 400 jobs", share_of(paths[:, :8])) >= 0.99
     record_property("jobs until then, median", float(np.median(paths.argmax(axis=1) + 1)) * STEP)
 
 
 def test_a_guardrail_seldom_rolls_back_what_is_as_good(record_property: Note) -> None:
     found = share_of(rollbacks(0.01, bound=0.0, looks=LOOKS))
-    assert told(record_property, "rolled back, equal, no tolerance", found) <= 0.05
+    assert reported(record_property, "rolled back, equal, no tolerance", found) <= 0.05
     found = share_of(rollbacks(0.06, bound=0.05, looks=LOOKS))
-    assert told(record_property, "rolled back, at the tolerance", found) <= 0.05
+    assert reported(record_property, "rolled back, at the tolerance", found) <= 0.05
 
 
 def test_the_formulas_measured_here_are_the_products() -> None:
@@ -115,7 +115,7 @@ def test_intervals_of_a_success_rate_hold_at_every_look(rate: float, record_prop
     pairs, where = np.unique(np.stack([arm.total, arm.count], axis=-1).reshape(-1, 2), axis=0, return_inverse=True)
     against = np.array([log_evidence(int(done), int(jobs), rate, concentration) for done, jobs in pairs])
     found = share_of(against[where].reshape(arm.count.shape) >= threshold)
-    assert told(record_property, "left out the truth", found) <= 0.05
+    assert reported(record_property, "left out the truth", found) <= 0.05
 
 
 def mean_misses(draw: str, shape: float) -> tuple[float, float]:
@@ -135,7 +135,7 @@ def mean_misses(draw: str, shape: float) -> tuple[float, float]:
 @pytest.mark.parametrize("shape", [0.5, 1.0])
 def test_intervals_of_costs_and_latencies_hold_at_every_look(shape: float, record_property: Note) -> None:
     """With sigma 1 the 99th percentile is ten medians."""
-    assert told(record_property, "left out the truth", mean_misses("lognormal", shape)) <= 0.05
+    assert reported(record_property, "left out the truth", mean_misses("lognormal", shape)) <= 0.05
 
 
 @pytest.mark.parametrize("shape", [0.5, 1.0, 1.5])
@@ -143,7 +143,7 @@ def test_equal_costs_are_told_apart_in_one_of_twenty_at_most(shape: float, recor
     chance = np.random.default_rng(20261128)
     arms = [value_paths(chance, "lognormal", shape, runs=RUNS, looks=60, step=50) for _ in range(2)]
     found = share_of(rejections(*arms, horizon=PLAN.horizon, alpha=0.05, is_share=False))
-    assert told(record_property, "false positives", found) <= 0.05
+    assert reported(record_property, "false positives", found) <= 0.05
 
 
 @pytest.mark.parametrize(("draw", "shape", "most"), [("pareto", 3.0, 0.07), ("lognormal", 1.5, 0.15)])
@@ -151,7 +151,7 @@ def test_a_tail_too_heavy_is_where_the_approximation_ends(
     draw: str, shape: float, most: float, record_property: Note
 ) -> None:
     """The documentation says so: there the interval of one arm's mean leaves the truth out too often."""
-    assert 0.05 < told(record_property, "left out the truth", mean_misses(draw, shape)) < most
+    assert 0.05 < reported(record_property, "left out the truth", mean_misses(draw, shape)) < most
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.95])
@@ -164,7 +164,7 @@ def test_bounds_of_a_quantile_hold_at_every_look(quantile: float, record_propert
     high = np.array([math.inf if bound[1] is None else bound[1] for bound in bounds])
     # The observation of rank r is at or below the quantile exactly when at least r observations are.
     found = share_of((below < low) | (below >= high))
-    assert told(record_property, "left out the truth", found) <= 0.05
+    assert reported(record_property, "left out the truth", found) <= 0.05
     assert np.isfinite(high[-1])
 
 
@@ -194,13 +194,13 @@ def test_users_with_many_jobs_are_no_more_than_one_unit_each(record_property: No
     chance = np.random.default_rng(20261131)
     treatment, control = crowd(chance, runs=1000, users=400, looks=80, step=50)
     found = share_of(rejections(treatment, control, horizon=PLAN.horizon, alpha=0.05))
-    assert told(record_property, "false positives by user", found) <= 0.05
+    assert reported(record_property, "false positives by user", found) <= 0.05
 
     def as_jobs(arm: Sums) -> Sums:
         return Sums(arm.count, arm.count, arm.total, arm.total, arm.total, arm.count)
 
     naive = share_of(rejections(as_jobs(treatment), as_jobs(control), horizon=PLAN.horizon, alpha=0.05))
-    assert told(record_property, "false positives had jobs been units", naive) > 0.1
+    assert reported(record_property, "false positives had jobs been units", naive) > 0.1
 
 
 def test_a_trend_during_the_ramp_is_no_difference_between_arms() -> None:

@@ -23,7 +23,7 @@ class Question:
 
 
 @dataclass
-class AskingContext(RecordingContext):
+class QuestionContext(RecordingContext):
     """Suspends at a question without an answer; `next_attempt` keeps questions and answers, as the job does."""
 
     questions: dict[str, Question] = field(default_factory=dict)
@@ -57,9 +57,9 @@ class AskingContext(RecordingContext):
         for key in self.questions:
             self.answers.setdefault(key, Answer(None, None, None, timed_out=True))
 
-    def next_attempt(self) -> "AskingContext":
+    def next_attempt(self) -> "QuestionContext":
         """The context of the attempt after this one."""
-        return AskingContext(
+        return QuestionContext(
             capability=self.capability,
             attempt=self.attempt + 1,
             job_id=self.job_id,

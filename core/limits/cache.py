@@ -32,7 +32,7 @@ class CallersLimits:
     has_quotas: bool
 
 
-class LimitBook:
+class LimitCache:
     """Callers' limits. Thread-safe: entries are replaced whole, and the worst result of a race is an extra query."""
 
     def __init__(self, settings: Settings) -> None:
@@ -87,7 +87,7 @@ class LimitBook:
         # For a limit that was set before the operator lowered the maximum.
         return int(value) if ceiling is None else min(int(value), ceiling)
 
-    def forget(self) -> None:
+    def evict(self) -> None:
         """Clear the cache."""
         self._remembered.clear()
 

@@ -15,7 +15,7 @@ from core.jobs.suspension.questions import check_key, schema_of
 from core.kit.db import SingleStatement
 from core.kit.json_values import clean_text
 
-Keep = Callable[[str, Mapping[str, Any]], None]
+Persist = Callable[[str, Mapping[str, Any]], None]
 
 
 class Attempt(Protocol):
@@ -31,7 +31,7 @@ class Attempt(Protocol):
     def check(self) -> None:
         """Raise the pending interruption, if any."""
 
-    def keeping(self) -> AbstractContextManager[tuple[Session, Keep]]:
+    def persisting(self) -> AbstractContextManager[tuple[Session, Persist]]:
         """A transaction that also persists events, fenced by the attempt."""
 
 
@@ -60,7 +60,7 @@ def ask(
             if asked.is_open:
                 raise _waits(key, asked.question)
             return Answer(asked.value, asked.answered_by, asked.answered_at, asked.timed_out_at is not None)
-    with attempt.keeping() as (session, keep):
+    with attempt.persisting() as (session, persist):
         is_new = repository.ask(
             session,
             attempt.job_id,
@@ -74,7 +74,7 @@ def ask(
         )
         if is_new:
             shown = {"key": key, "question": question, "schema": required, "details": details, "approves": approves}
-            keep("input.required", {**shown, "timeout_seconds": timeout_seconds})
+            persist("input.required", {**shown, "timeout_seconds": timeout_seconds})
     raise _waits(key, question)
 
 

@@ -46,7 +46,7 @@ class Registry(Protocol):
         """Point a name at a model."""
 
 
-class EverybodysModels:
+class SharedModels:
     """Implements `Registry` for shared models, whose rows have no organization."""
 
     def __init__(self, database: "Database", models: "ModelRegistry", owner: "Owner") -> None:
@@ -154,9 +154,9 @@ class _Remote:
 
 
 @contextmanager
-def registry(url: str | None, api_key: str | None, *, everybody: bool) -> Iterator[Registry]:
+def registry(url: str | None, api_key: str | None, *, shared: bool) -> Iterator[Registry]:
     """The organization's models over the API, or the shared ones directly on the database."""
-    if not everybody:
+    if not shared:
         with connect(url, api_key) as client:
             yield _Remote(client)
         return
@@ -170,7 +170,7 @@ def registry(url: str | None, api_key: str | None, *, everybody: bool) -> Iterat
     settings = local_settings()
     database = Database(settings, application_name="waybill-cli", pool_size=1)
     try:
-        yield EverybodysModels(database, ModelRegistry(read_deployments(settings)), Owner(None, Actor("system")))
+        yield SharedModels(database, ModelRegistry(read_deployments(settings)), Owner(None, Actor("system")))
     finally:
         database.close()
 

@@ -1,4 +1,4 @@
-"""The purpose of a child: the code that it loads, the resources it may use, and how long it is kept."""
+"""The profile of a child: the code that it loads, the resources it may use, and how long it is kept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,11 +31,11 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purpose:
+class SandboxProfile:
     """`entry` is ``module:function``: called once in a child, with `options`; it returns the handler of the calls.
 
     At most `size` children work at a time. A child is replaced after `calls` calls, or when it holds more than
-    `keep_bytes` of resident memory after one; it ends after `idle_seconds` without one.
+    `resident_max_bytes` of resident memory after one; it ends after `idle_seconds` without one.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Purpose:
     bounds: Bounds = field(default_factory=Bounds)
     size: int = 1
     calls: int = 500
-    keep_bytes: int = 512 * _MIB
+    resident_max_bytes: int = 512 * _MIB
     idle_seconds: float = 60.0
 
 

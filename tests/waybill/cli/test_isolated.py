@@ -16,41 +16,41 @@ from waybill.cli.main import app
 from waybill.stack.postgres import free_port
 
 
-def test_without_a_stack_and_without_a_key_it_says_what_to_do(alone: Cli) -> None:
-    result = alone("jobs", "list")
+def test_without_a_stack_and_without_a_key_it_says_what_to_do(isolated: Cli) -> None:
+    result = isolated("jobs", "list")
     assert result.exit_code == Exit.DENIED
     assert "waybill up" in result.stderr
-    assert json.loads(alone("jobs", "list", "--json").stderr)["error"]["code"] == "no_api_key"
+    assert json.loads(isolated("jobs", "list", "--json").stderr)["error"]["code"] == "no_api_key"
 
 
-def test_nothing_listening_is_exit_code_3(alone: Cli) -> None:
-    result = alone("jobs", "list", "--url", f"http://127.0.0.1:{free_port()}", "--api-key", "wb_live_x")
+def test_nothing_listening_is_exit_code_3(isolated: Cli) -> None:
+    result = isolated("jobs", "list", "--url", f"http://127.0.0.1:{free_port()}", "--api-key", "wb_live_x")
     assert result.exit_code == Exit.UNREACHABLE
     assert "refused" in result.stderr
 
 
-def test_the_local_key_is_not_offered_to_another_address(alone: Cli) -> None:
-    assert alone("jobs", "list", "--url", "http://elsewhere.example").exit_code == Exit.DENIED
+def test_the_local_key_is_not_offered_to_another_address(isolated: Cli) -> None:
+    assert isolated("jobs", "list", "--url", "http://elsewhere.example").exit_code == Exit.DENIED
 
 
 @pytest.mark.parametrize("command", [("keys", "create"), ("migrate",)])
-def test_without_a_database_it_says_what_to_do(alone: Cli, command: tuple[str, ...]) -> None:
-    result = alone(*command)
+def test_without_a_database_it_says_what_to_do(isolated: Cli, command: tuple[str, ...]) -> None:
+    result = isolated(*command)
     assert result.exit_code == Exit.SETUP
     assert "DATABASE_URL" in result.stderr
     assert "waybill up" in result.stderr
 
 
-def test_a_database_that_does_not_answer_is_no_defect(alone: Cli) -> None:
+def test_a_database_that_does_not_answer_is_no_defect(isolated: Cli) -> None:
     url = f"postgresql://nobody:secret@127.0.0.1:{free_port()}/none"
-    result = alone("keys", "create", DATABASE_URL=url, WAYBILL_SECRET_KEY="x" * 40)
+    result = isolated("keys", "create", DATABASE_URL=url, WAYBILL_SECRET_KEY="x" * 40)
     assert result.exit_code == Exit.SETUP
     assert "does not answer" in result.stderr
     assert "secret@" not in result.stderr
 
 
-def test_a_wrong_setting_is_named(alone: Cli) -> None:
-    result = alone("doctor", WAYBILL_API_PORT="many")
+def test_a_wrong_setting_is_named(isolated: Cli) -> None:
+    result = isolated("doctor", WAYBILL_API_PORT="many")
     assert result.exit_code == Exit.SETUP
     assert "WAYBILL_API_PORT" in result.stderr
 
@@ -65,21 +65,21 @@ def test_a_wrong_setting_is_named(alone: Cli) -> None:
     ],
 )
 def test_wrong_usage_is_exit_code_2_and_says_what_would_be_right(
-    alone: Cli, arguments: tuple[str, ...], words: str
+    isolated: Cli, arguments: tuple[str, ...], words: str
 ) -> None:
-    result = alone(*arguments)
+    result = isolated(*arguments)
     assert result.exit_code == Exit.USAGE
     assert words in result.stderr
 
 
-def test_flower_is_not_started_without_a_password(alone: Cli) -> None:
-    result = alone("flower", REDIS_URL="redis://127.0.0.1:1")
+def test_flower_is_not_started_without_a_password(isolated: Cli) -> None:
+    result = isolated("flower", REDIS_URL="redis://127.0.0.1:1")
     assert result.exit_code == Exit.SETUP
     assert "WAYBILL_FLOWER_PASSWORD" in result.stderr
 
 
-def test_the_version_needs_no_command(alone: Cli) -> None:
-    result = alone("--version")
+def test_the_version_needs_no_command(isolated: Cli) -> None:
+    result = isolated("--version")
     assert result.exit_code == 0
     assert re.fullmatch(r"waybill \d+\.\d+\.\d+\S*\n", result.stdout)
 

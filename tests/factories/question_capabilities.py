@@ -120,7 +120,7 @@ ASK = Manifest(
     description="Asks a person, for tests.",
     input=AskInput,
     output=AskOutput,
-    entry="tests.factories.asking_capabilities:build_asker",
+    entry="tests.factories.question_capabilities:build_asker",
 )
 FAN = Manifest(
     id="probe.fan",
@@ -129,5 +129,5 @@ FAN = Manifest(
     description="Calls child jobs, for tests.",
     input=FanInput,
     output=FanOutput,
-    entry="tests.factories.asking_capabilities:build_fan",
+    entry="tests.factories.question_capabilities:build_fan",
 )

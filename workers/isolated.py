@@ -24,48 +24,48 @@ from core.kit.telemetry import configure_tracing
 _AT_A_TIME = 2
 _LOOK_SECONDS = 0.25
 _POOL_SIZE = 4
-_turns = threading.BoundedSemaphore(_AT_A_TIME)
+_slots = threading.BoundedSemaphore(_AT_A_TIME)
 _log = get_logger(__name__)
 
 
-def run_alone(job_id: UUID, pool: str) -> None:
+def run_isolated(job_id: UUID, pool: str) -> None:
     """Run one attempt of the job in a child process, and wait for its end. Returns at once when no slot is free."""
-    if not _turns.acquire(blocking=False):
+    if not _slots.acquire(blocking=False):
         return
     try:
         _run(job_id, pool)
     finally:
-        _turns.release()
+        _slots.release()
 
 
 def _run(job_id: UUID, pool: str) -> None:
     from workers.runtime import drain
 
-    _log.info("job_runs_alone", job_id=encode(JOB, job_id))
+    _log.info("job_runs_isolated", job_id=encode(JOB, job_id))
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [sys.executable, "-P", "-m", "workers", "alone", str(job_id), pool],
         env={**os.environ, "WAYBILL_METRICS_PORT": "0", "WAYBILL_WORKER_PID": str(os.getpid())},
         stdin=subprocess.DEVNULL,
     )
-    is_told = False
+    is_notified = False
     while True:
         try:
             code = process.wait(_LOOK_SECONDS)
             break
         except subprocess.TimeoutExpired:
-            if drain.is_due() and not is_told:
-                is_told = True
+            if drain.is_due() and not is_notified:
+                is_notified = True
                 process.terminate()
     if code != 0:
         WORKER_REPLACEMENTS.labels(pool, "alone").inc()
-        _log.warning("lone_job_lost", job_id=encode(JOB, job_id), pool=pool, exit_code=code)
+        _log.warning("isolated_job_lost", job_id=encode(JOB, job_id), pool=pool, exit_code=code)
 
 
 def main(settings: Settings, job_id: UUID, pool: str) -> int:
     """Run one attempt of the job in this process, which is the child; returns its exit code."""
     from workers.execute import execute
-    from workers.lifespan import Lifespan
     from workers.pools import get_pool
+    from workers.recycling import WorkerRecycling
     from workers.runtime import drain, get_runtime
 
     signal.signal(signal.SIGTERM, lambda *_: drain.begin())
@@ -76,6 +76,6 @@ def main(settings: Settings, job_id: UUID, pool: str) -> int:
     configure_logging(settings, service=f"worker-{pool}-alone")
     configure_tracing(settings, service=f"worker-{pool}")
     runtime = get_runtime(pool_size=_POOL_SIZE)
-    Lifespan(get_pool(pool, settings.worker_memory_mb), 0, retire=lambda _: None).start()
-    execute(runtime, job_id, alone=True)
+    WorkerRecycling(get_pool(pool, settings.worker_memory_mb), 0, retire=lambda _: None).start()
+    execute(runtime, job_id, isolated=True)
     return 0

@@ -33,14 +33,14 @@ class Expiring(Protocol):
         """End the idle children."""
 
 
-class Keeper:
+class ChildSpawner:
     """The thread of one process."""
 
     def __init__(self) -> None:
         self._wanted: SimpleQueue[Future[subprocess.Popen[bytes]]] = SimpleQueue()
         self._watched: WeakSet[Expiring] = WeakSet()
         self._lock = threading.Lock()
-        threading.Thread(target=self._keep, name="sandbox-keeper", daemon=True).start()
+        threading.Thread(target=self._run, name="sandbox-spawner", daemon=True).start()
 
     def spawn(self) -> "subprocess.Popen[bytes]":
         """A child that waits for its first message. Raises OSError."""
@@ -58,7 +58,7 @@ class Keeper:
         with self._lock:
             return list(self._watched)
 
-    def _keep(self) -> None:
+    def _run(self) -> None:
         while True:
             with suppress(Empty):
                 _spawn_for(self._wanted.get(timeout=_LOOK_SECONDS))
@@ -98,21 +98,21 @@ def _spawn() -> "subprocess.Popen[bytes]":
     )
 
 
-_keepers: dict[int, Keeper] = {}
+_spawners: dict[int, ChildSpawner] = {}
 _opening = threading.Lock()
 
 
-def get_keeper() -> Keeper:
-    """The keeper of this process; threads do not survive a fork, so a forked process gets its own."""
+def get_spawner() -> ChildSpawner:
+    """The spawner of this process; threads do not survive a fork, so a forked process gets its own."""
     with _opening:
-        if os.getpid() not in _keepers:
-            _keepers[os.getpid()] = Keeper()
-        return _keepers[os.getpid()]
+        if os.getpid() not in _spawners:
+            _spawners[os.getpid()] = ChildSpawner()
+        return _spawners[os.getpid()]
 
 
 def _close_all() -> None:
-    keeper = _keepers.get(os.getpid())
-    for pool in keeper.pools() if keeper else ():
+    spawner = _spawners.get(os.getpid())
+    for pool in spawner.pools() if spawner else ():
         pool.close()
 
 

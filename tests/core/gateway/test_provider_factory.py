@@ -5,7 +5,7 @@ import pytest
 
 from core.gateway.embeddings.minilm import load_minilm
 from core.gateway.models import ChatRequest, Text
-from core.gateway.providers.opening import Endpoint, open_provider
+from core.gateway.providers.factory import Endpoint, open_provider
 from core.kit.errors import Unavailable
 from tests.factories.provider_simulator import Answer, ProviderSimulator
 
@@ -52,7 +52,7 @@ def test_what_there_is_not_is_said(endpoint: Endpoint) -> None:
 
 def test_a_kind_loads_only_its_own_library() -> None:
     code = (
-        "import sys; from core.gateway.providers.opening import Endpoint, open_provider;"
+        "import sys; from core.gateway.providers.factory import Endpoint, open_provider;"
         "open_provider(Endpoint(kind='anthropic', model='m', read_key=lambda: 'k'), embedder=None);"
         "sys.exit(', '.join({'openai', 'onnxruntime', 'xllamacpp', 'azure.identity'} & set(sys.modules)) or 0)"
     )

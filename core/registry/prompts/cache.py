@@ -20,7 +20,7 @@ class PromptUnknown(CapabilityFailure):
     title, default_code = "Prompt unknown", "prompt_unknown"
 
 
-class PromptBook:
+class PromptCache:
     """The prompts of a process. Safe in threads."""
 
     def __init__(self) -> None:
@@ -47,9 +47,9 @@ class PromptBook:
             return self._by_digest(executor, organization_id, name, prompt_set[name], "version")
         return self._of_organization(executor, organization_id).get(name)
 
-    def forget(self) -> None:
+    def evict(self) -> None:
         """Read again from now on. Texts stay cached, because they never change."""
-        self._in_force.forget()
+        self._in_force.evict()
 
     def _of_organization(self, executor: Executor, organization_id: UUID) -> dict[str, ChosenPrompt]:
         return self._in_force.get(

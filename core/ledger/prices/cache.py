@@ -36,7 +36,7 @@ _MAY_BECOME = {
 Quantities = Mapping[Unit, int | Decimal]
 
 
-class PriceBook:
+class PriceCache:
     """A process's cache of prices, for at most two seconds. Thread-safe."""
 
     def __init__(self) -> None:
@@ -93,9 +93,9 @@ class PriceBook:
         # The parts of a call are rounded separately: off by at most three half quanta, and this bound by half of one.
         return _add_up(quantities, dearest, has_prices=bool(tiers), margin=2 * QUANTUM)
 
-    def forget(self) -> None:
+    def evict(self) -> None:
         """Clear the cache."""
-        self._remembered.forget()
+        self._remembered.evict()
 
     def _tiers(
         self, session: Executor, organization_id: UUID, provider: str, model: str, at: datetime | None

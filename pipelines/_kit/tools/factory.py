@@ -7,7 +7,7 @@ from threading import Lock
 
 from core.kit.settings import Settings, get_settings
 from pipelines._kit.tools.client import McpClient, ToolClient
-from pipelines._kit.tools.servers import ToolBook, read_tool_servers
+from pipelines._kit.tools.servers import ToolPolicies, read_tool_servers
 
 _opening = Lock()
 
@@ -18,10 +18,10 @@ class Tools:
 
     settings: Settings
     client: ToolClient
-    _read: tuple[object, ToolBook] | None = field(default=None, repr=False)
+    _read: tuple[object, ToolPolicies] | None = field(default=None, repr=False)
 
     @property
-    def book(self) -> ToolBook:
+    def policies(self) -> ToolPolicies:
         """The current version of the operator's file. Raises `core.kit.errors.Unavailable` when it cannot be used."""
         written, known = self._written(), self._read
         if known is None or known[0] != written:
@@ -47,5 +47,5 @@ def get_tools() -> Tools:
 def _open_tools(_process_id: int) -> Tools:
     tools = Tools(get_settings(), McpClient())
     # A worker does not start with an invalid file.
-    assert tools.book is not None
+    assert tools.policies is not None
     return tools

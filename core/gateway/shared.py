@@ -13,8 +13,8 @@ from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import Catalogue, Deployments
 from core.gateway.untrusted import PolicyOf, standard_policy
 from core.guard.guard import Guard
-from core.registry.experiments.book import ExperimentBook
-from core.registry.prompts.book import PromptBook
+from core.registry.experiments.cache import ExperimentCache
+from core.registry.prompts.cache import PromptCache
 from core.registry.records import ResolvedModel
 
 # A model that may be called, and the request as it may read it.
@@ -30,8 +30,8 @@ class Shared:
 
     catalogue: Catalogue
     deployments: Deployments
-    experiments: ExperimentBook | None = None
-    prompts: PromptBook | None = None
+    experiments: ExperimentCache | None = None
+    prompts: PromptCache | None = None
     breakers: Breakers
     backoff: Backoff
     cache: ResponseCache | None
@@ -42,7 +42,7 @@ class Shared:
 
 
 @dataclass(slots=True)
-class Spent:
+class FailedRequests:
     """State of one attempt: its arm, its failed requests, and whether a model has read text from outside.
 
     Repeating a failed request raises the same error and costs nothing.

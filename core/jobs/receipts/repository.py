@@ -12,7 +12,7 @@ from core.keys.principal import Principal
 from core.kit.db import Executor
 
 # The waybill of a job with more steps than this states how many it leaves out.
-EVENTS_MOST = 5_000
+EVENTS_MAX = 5_000
 
 _DIGESTS = text("SELECT input_digest, result_digest, now() AS at FROM jobs WHERE id = :id AND project_id = :project_id")
 _STORY = text(
@@ -60,8 +60,8 @@ def digests(session: Executor, principal: Principal, job_id: UUID) -> tuple[byte
 
 
 def story(session: Executor, principal: Principal, job_id: UUID) -> list[Moment]:
-    """Starts, ends and steps of the job's attempts, in order; at most one more than `EVENTS_MOST`."""
-    scope = {"id": job_id, "organization_id": principal.organization_id, "most": EVENTS_MOST + 1}
+    """Starts, ends and steps of the job's attempts, in order; at most one more than `EVENTS_MAX`."""
+    scope = {"id": job_id, "organization_id": principal.organization_id, "most": EVENTS_MAX + 1}
     return [Moment(*tuple(row)) for row in session.execute(_STORY, scope)]
 
 

@@ -18,7 +18,7 @@ from core.kit.signing import Signer
 from tests.factories.jobs import Tenant, new_tenant
 from tests.factories.processes import dispatcher, settings_of
 from tests.factories.waiting import wait_until
-from workers.chores import Chores
+from workers.maintenance import Maintenance
 
 
 @pytest.fixture
@@ -49,27 +49,27 @@ def violations() -> float | None:
 def test_what_does_not_agree_is_counted_until_it_agrees_again(
     settings: Settings, tenant: Tenant, owner: psycopg.Connection, publisher: LivePublisher
 ) -> None:
-    chores = Chores(settings, tenant.database, Signer.from_settings(settings), publisher)
+    maintenance = Maintenance(settings, tenant.database, Signer.from_settings(settings), publisher)
     job_id = tenant.submit("noop")
-    chores.check()
+    maintenance.check()
     before = violations()
     assert before is not None
     owner.execute("UPDATE jobs SET cost_usd = 1 WHERE id = %s", (job_id,))
-    chores.check()
+    maintenance.check()
     assert violations() == before + 1
     with tenant.database.tenant(tenant.principal.organization_id) as session:
         cost = session.execute(text("SELECT cost_usd FROM jobs WHERE id = :id"), {"id": job_id}).scalar_one()
     assert cost == 1
     owner.execute("UPDATE jobs SET cost_usd = 0 WHERE id = %s", (job_id,))
-    chores.check()
+    maintenance.check()
     assert violations() == before
 
 
 def test_a_ledger_line_without_its_job_is_noticed(
     settings: Settings, tenant: Tenant, owner: psycopg.Connection, publisher: LivePublisher
 ) -> None:
-    chores = Chores(settings, tenant.database, None, publisher)
-    chores.check()
+    maintenance = Maintenance(settings, tenant.database, None, publisher)
+    maintenance.check()
     before = violations()
     assert before is not None
     organization, project = tenant.principal.organization_id, tenant.principal.project_id
@@ -80,12 +80,12 @@ def test_a_ledger_line_without_its_job_is_noticed(
             " SELECT %s, 1, 1, %s, %s, %s, %s, %s, 'probe.act', 'p', 'm', 0, 0",
             (project, entry, organization, project, project, kind),
         )
-    chores.check()
+    maintenance.check()
     assert violations() == before + 2
     with owner.transaction():
         owner.execute("SET LOCAL session_replication_role = replica")
         owner.execute("DELETE FROM ledger_entries WHERE organization_id = %s", (organization,))
-    chores.check()
+    maintenance.check()
     assert violations() == before
 
 
@@ -93,10 +93,10 @@ def test_a_forged_record_of_the_trail_is_counted(
     settings: Settings, tenant: Tenant, owner: psycopg.Connection, publisher: LivePublisher
 ) -> None:
     signer = Signer.from_settings(settings)
-    chores = Chores(settings, tenant.database, signer, publisher)
+    maintenance = Maintenance(settings, tenant.database, signer, publisher)
     tenant.submit("noop")
     stop = threading.Event()
-    sealing = threading.Thread(target=chores.seal_forever, args=(stop,))
+    sealing = threading.Thread(target=maintenance.seal_forever, args=(stop,))
     sealing.start()
 
     def is_sealed() -> bool:
@@ -108,22 +108,22 @@ def test_a_forged_record_of_the_trail_is_counted(
     finally:
         stop.set()
         sealing.join(10)
-    chores.export()
+    maintenance.export()
     assert read_anchors(open_blob_store(settings), tenant.principal.organization_id)
-    chores.verify()
-    chores.check()
+    maintenance.verify()
+    maintenance.check()
     before = violations()
     assert before is not None
     mine = (tenant.principal.organization_id,)
     with owner.transaction():
         owner.execute("SET LOCAL session_replication_role = replica")
         owner.execute("UPDATE audit_records SET subject_id = subject_id || 'x' WHERE organization_id = %s", mine)
-    chores.verify()
+    maintenance.verify()
     assert violations() == before + 1
     with owner.transaction():
         owner.execute("SET LOCAL session_replication_role = replica")
         owner.execute("UPDATE audit_records SET subject_id = left(subject_id, -1) WHERE organization_id = %s", mine)
-    chores.verify()
+    maintenance.verify()
     assert violations() == before
 
 
@@ -131,13 +131,13 @@ def test_what_is_found_early_in_a_long_trail_counts_while_the_rest_is_read(
     settings: Settings, tenant: Tenant, owner: psycopg.Connection, publisher: LivePublisher
 ) -> None:
     signer = Signer.from_settings(settings)
-    chores = Chores(settings, tenant.database, signer, publisher)
+    maintenance = Maintenance(settings, tenant.database, signer, publisher)
     for _ in range(3):
         tenant.submit("noop")
         assert seal_once(tenant.database, signer)
     for _ in range(3):
-        chores.verify(most_records=1)
-    chores.check()
+        maintenance.verify(max_records=1)
+    maintenance.check()
     before = violations()
     assert before is not None
     first = (tenant.principal.organization_id,)
@@ -146,15 +146,15 @@ def test_what_is_found_early_in_a_long_trail_counts_while_the_rest_is_read(
         owner.execute("SET LOCAL session_replication_role = replica")
         owner.execute(change.format("subject_id || 'x'"), first)
     for _ in range(6):
-        chores.verify(most_records=1)
-        chores.check()
+        maintenance.verify(max_records=1)
+        maintenance.check()
         assert violations() == before + 1
     with owner.transaction():
         owner.execute("SET LOCAL session_replication_role = replica")
         owner.execute(change.format("left(subject_id, -1)"), first)
     for _ in range(6):
-        chores.verify(most_records=1)
-    chores.check()
+        maintenance.verify(max_records=1)
+    maintenance.check()
     assert violations() == before
 
 
@@ -178,4 +178,4 @@ def test_a_running_dispatcher_exports_checks_and_removes(settings: Settings, ten
                 {"id": job_id},
             )
         process.wait_for("retention_ran")
-        assert "housekeeping_failed" not in process.output()
+        assert "maintenance_failed" not in process.output()

@@ -33,7 +33,7 @@ class Assignment:
         return any(arm.prompt == name for arm in (*self.experiment.arms, self.arm))
 
 
-class ExperimentBook:
+class ExperimentCache:
     """Experiments in force, cached for at most two seconds. Safe in threads."""
 
     def __init__(self) -> None:
@@ -101,10 +101,10 @@ class ExperimentBook:
             return replace(assignment, arm=assignment.experiment.control, counts=False)
         return replace(assignment, arm=arm)
 
-    def forget(self) -> None:
+    def evict(self) -> None:
         """Read every experiment again from now on."""
-        self._remembered.forget()
-        self._shadowing.forget()
+        self._remembered.evict()
+        self._shadowing.evict()
 
     def _in_force(
         self, session: Executor, organization_id: UUID, project_id: UUID, capability: str

@@ -9,7 +9,7 @@ from time import monotonic
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 
-class Turns:
+class FairSemaphore:
     """Admits `places` threads at a time, in order of arrival; `threading.Semaphore` promises no order."""
 
     def __init__(
@@ -23,7 +23,7 @@ class Turns:
         self._lock = threading.Lock()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Hold a slot during the block. Raises SQLAlchemy's `TimeoutError` when none became free in time."""
         if not self._acquire():
             raise PoolTimeout(f"no connection came free within {self._timeout_seconds:g} s")

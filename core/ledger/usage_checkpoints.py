@@ -32,7 +32,7 @@ end
 _log = get_logger(__name__)
 
 
-class CallNotes:
+class UsageCheckpoints:
     """Reads and writes usage checkpoints. Never raises when Redis is unavailable."""
 
     def __init__(self, client: "Redis", settings: Settings) -> None:
@@ -40,17 +40,17 @@ class CallNotes:
         self._settings = settings
         self._write = client.register_script(_WRITE)
 
-    def update(self, kept: Mapping[CallIdentity, Mapping[str, int]], forgotten: Sequence[CallIdentity] = ()) -> None:
+    def update(self, current: Mapping[CallIdentity, Mapping[str, int]], settled: Sequence[CallIdentity] = ()) -> None:
         """Store these amounts, by the ledger's units, and delete the checkpoints of settled calls; one round trip."""
-        if not kept and not forgotten:
+        if not current and not settled:
             return
         try:
             self._write(
-                keys=[self._key(call) for call in (*kept, *forgotten)],
-                args=[_TTL_SECONDS, *(dumps(dict(quantities)) for quantities in kept.values())],
+                keys=[self._key(call) for call in (*current, *settled)],
+                args=[_TTL_SECONDS, *(dumps(dict(quantities)) for quantities in current.values())],
             )
         except RedisError as error:
-            _log.warning("call_notes_unwritten", error=type(error).__name__)
+            _log.warning("usage_checkpoints_unwritten", error=type(error).__name__)
 
     def read(self, calls: Sequence[CallIdentity]) -> dict[CallIdentity, dict[Unit, int]]:
         """The checkpoints of those of `calls` that have one."""
@@ -59,13 +59,13 @@ class CallNotes:
         try:
             found = self._redis.mget([self._key(call) for call in calls])
         except RedisError as error:
-            _log.warning("call_notes_unread", error=type(error).__name__)
+            _log.warning("usage_checkpoints_unread", error=type(error).__name__)
             return {}
-        notes = {}
+        checkpoints = {}
         for call, raw in zip(calls, found, strict=True):
             if raw is not None:
-                notes[call] = {Unit(unit): int(amount) for unit, amount in orjson.loads(raw).items()}
-        return notes
+                checkpoints[call] = {Unit(unit): int(amount) for unit, amount in orjson.loads(raw).items()}
+        return checkpoints
 
     def _key(self, call: CallIdentity) -> str:
         return self._settings.key("call", str(call.job_id), str(call.attempt), str(call.number))

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.audit import merkle
 from core.audit.documents import is_signed, leaf_of, seal_hash
-from core.jobs.waybill.document import ALGORITHM, CONTEXT, TYPE
+from core.jobs.receipts.document import ALGORITHM, CONTEXT, TYPE
 from core.kit.canonical import canonical
 from core.kit.json_values import dumps
 from core.kit.signing import Keyring, unbase64url
@@ -146,8 +146,8 @@ def _money(document: Mapping[str, Any]) -> Check:
         return Check("costs", None, f"{_count(costs['open_calls'], 'model call')} had no settlement yet")
     unpriced = sum(not line.get("priced", True) for line in costs["lines"])
     if unpriced:
-        told = f"{_count(len(costs['lines']), 'cost line')} add up to {claimed} USD, without {unpriced} not priced"
-        return Check("costs", None, told)
+        message = f"{_count(len(costs['lines']), 'cost line')} add up to {claimed} USD, without {unpriced} not priced"
+        return Check("costs", None, message)
     return Check("costs", True, f"{_count(len(costs['lines']), 'cost line')} add up to {claimed} USD")
 
 
@@ -156,8 +156,8 @@ def _children(document: Mapping[str, Any]) -> Iterator[Check]:
     children = document["children"]
     unpriced = sum(not child.get("priced", True) for child in children)
     if unpriced:
-        told = f"of {_count(len(children), 'child job')}, {unpriced} cost more than is known: calls were not priced"
-        yield Check("children", None, told)
+        message = f"of {_count(len(children), 'child job')}, {unpriced} cost more than is known: calls were not priced"
+        yield Check("children", None, message)
 
 
 def _payload(name: str, digest: str | None, payload: Any) -> Iterator[Check]:

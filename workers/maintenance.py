@@ -17,8 +17,7 @@ from sqlalchemy import text
 from core.audit import repository, verification
 from core.audit.anchors import read_anchors
 from core.audit.export import export_once
-from core.audit.sealer import MOST as SEALED_AT_ONCE
-from core.audit.sealer import seal_once
+from core.audit.sealer import SEALED_MAX, seal_once
 from core.batches.retention import erase_once as erase_batches
 from core.files.service import sweep as sweep_files
 from core.jobs.live import LivePublisher
@@ -36,7 +35,7 @@ from core.registry.experiments.guard import EVERY_SECONDS as GUARD_SECONDS
 from core.registry.experiments.guard import guard_once
 from core.rollups import collect
 from workers import shadows
-from workers.batches import BatchKeeper
+from workers.batches import BatchWorker
 from workers.quality import QualityCollector
 
 _SEAL_SECONDS = 1.0
@@ -57,14 +56,14 @@ _log = get_logger(__name__)
 
 
 @dataclass(slots=True)
-class _Chore:
+class _PeriodicTask:
     name: str
     every_seconds: float
     do: Callable[[], None]
     due: float
 
 
-class Chores:
+class Maintenance:
     """The periodic tasks of a dispatcher, apart from dispatching."""
 
     def __init__(self, settings: Settings, database: Database, signer: Signer | None, publisher: LivePublisher) -> None:
@@ -91,8 +90,8 @@ class Chores:
                 with _timed("sealing"):
                     sealed = seal_once(self._database, self._signer)
             except Exception as error:  # noqa: BLE001 - whatever one batch died of, the next one must come
-                _tell("sealing", error)
-            stop.wait(_SEAL_SECONDS if sealed < SEALED_AT_ONCE else 0.0)
+                _log_failure("sealing", error)
+            stop.wait(_SEAL_SECONDS if sealed < SEALED_MAX else 0.0)
 
     def guard_forever(self, stop: threading.Event) -> None:
         """Evaluate and guard the running experiments, every few seconds, until `stop`.
@@ -104,7 +103,7 @@ class Chores:
                 with _timed("experiments"):
                     self.guard_experiments()
             except Exception as error:  # noqa: BLE001 - the next look must come
-                _tell("experiments", error)
+                _log_failure("experiments", error)
 
     def shadow_forever(self, stop: threading.Event) -> None:
         """Start the due shadow runs, until `stop`."""
@@ -115,19 +114,21 @@ class Chores:
                         if stop.is_set():
                             break
             except Exception as error:  # noqa: BLE001 - the next round must come
-                _tell("shadows", error)
+                _log_failure("shadows", error)
 
     def batch_forever(self, stop: threading.Event) -> None:
         """Advance batches, until `stop`."""
-        keeper: BatchKeeper | None = None
+        batch_worker: BatchWorker | None = None
         while not stop.is_set():
             moved = 0
             try:
-                keeper = keeper or BatchKeeper(self._settings, self._database, self._open_blobs(), self._publisher)
+                batch_worker = batch_worker or BatchWorker(
+                    self._settings, self._database, self._open_blobs(), self._publisher
+                )
                 with _timed("batches"):
-                    moved = keeper.run_once()
+                    moved = batch_worker.run_once()
             except Exception as error:  # noqa: BLE001 - the next round must come
-                _tell("batches", error)
+                _log_failure("batches", error)
             stop.wait(0.0 if moved else _BATCH_SECONDS)
 
     def roll_up_forever(self, stop: threading.Event) -> None:
@@ -137,7 +138,7 @@ class Chores:
             added = 0
             try:
                 if monotonic() >= partitions_due:
-                    collect.keep_partitions(self._database)
+                    collect.maintain_partitions(self._database)
                     partitions_due = monotonic() + _PARTITION_SECONDS
                 with _timed("rollups"):
                     added = collect.collect_once(self._database)
@@ -145,7 +146,7 @@ class Chores:
                     collect.count_backlog(self._database)
                     backlog_due = monotonic() + _BACKLOG_SECONDS
             except Exception as error:  # noqa: BLE001 - the next round must come
-                _tell("rollups", error)
+                _log_failure("rollups", error)
             stop.wait(0.0 if added >= collect.JOBS_AT_ONCE else _ROLLUP_SECONDS)
 
     def watch_quality_forever(self, stop: threading.Event) -> None:
@@ -158,33 +159,33 @@ class Chores:
                 with _timed("quality"):
                     is_more = collector.run_once()
             except Exception as error:  # noqa: BLE001 - the next round must come
-                _tell("quality", error)
+                _log_failure("quality", error)
             stop.wait(0.0 if is_more else _QUALITY_SECONDS)
 
-    def keep_house_forever(self, stop: threading.Event) -> None:
+    def run_tasks_forever(self, stop: threading.Event) -> None:
         """Run every other task when it is due, one after the other, until `stop`."""
         settings = self._settings
-        duties = {
+        intervals = {
             "export": (_EXPORT_SECONDS, self.export),
             "verification": (settings.invariant_interval_seconds, self.verify),
             "invariants": (settings.invariant_interval_seconds, self.check),
             "retention": (settings.retention_interval_seconds, self.remove),
         }
         began = monotonic()
-        chores = [
-            _Chore(name, seconds, do, began + min(seconds, _EXPORT_SECONDS) * random.uniform(1 - _SPREAD, 1))  # noqa: S311 - not a secret
-            for name, (seconds, do) in duties.items()
+        tasks = [
+            _PeriodicTask(name, seconds, do, began + min(seconds, _EXPORT_SECONDS) * random.uniform(1 - _SPREAD, 1))  # noqa: S311 - not a secret
+            for name, (seconds, do) in intervals.items()
         ]
-        while not stop.wait(min(_IDLE_SECONDS, *(chore.every_seconds for chore in chores))):
-            for chore in chores:
-                if monotonic() < chore.due or stop.is_set():
+        while not stop.wait(min(_IDLE_SECONDS, *(task.every_seconds for task in tasks))):
+            for task in tasks:
+                if monotonic() < task.due or stop.is_set():
                     continue
                 try:
-                    with _timed(chore.name):
-                        chore.do()
-                except Exception as error:  # noqa: BLE001 - the other duties, and the next round, must come
-                    _tell(chore.name, error)
-                chore.due = monotonic() + chore.every_seconds
+                    with _timed(task.name):
+                        task.do()
+                except Exception as error:  # noqa: BLE001 - the other tasks, and the next round, must come
+                    _log_failure(task.name, error)
+                task.due = monotonic() + task.every_seconds
 
     def export(self) -> None:
         """Write seals not exported yet to the blob store, with the anchors that reveal a truncated tail."""
@@ -211,7 +212,7 @@ class Chores:
                 runbook="docs/runbooks/invariant-violated.md",
             )
 
-    def verify(self, most_records: int = _VERIFIED_AT_ONCE) -> None:
+    def verify(self, max_records: int = _VERIFIED_AT_ONCE) -> None:
         """Verify the next part of every organization's audit trail; each finding is logged as an error and counted.
 
         Each run does a bounded amount of work, so that a trail of any length is read repeatedly, from its first seal to
@@ -233,7 +234,7 @@ class Chores:
                     keyring,
                     anchors=anchors,
                     after_seal=after,
-                    most_records=most_records,
+                    max_records=max_records,
                 )
             found = len(report.findings) + (self._broken_now.get(organization_id, 0) if after else 0)
             self._verified[organization_id] = report.next_after_seal or 0
@@ -296,8 +297,8 @@ def _timed(task: str) -> Iterator[None]:
         TASK_DURATION.labels(task, outcome).observe(monotonic() - began)
 
 
-def _tell(what: str, error: Exception) -> None:
+def _log_failure(what: str, error: Exception) -> None:
     if is_unavailable(error):
-        _log.warning("housekeeping_waits_for_postgres", duty=what, error=type(error).__name__)
+        _log.warning("maintenance_waits_for_postgres", task=what, error=type(error).__name__)
     else:
-        _log.exception("housekeeping_failed", duty=what)
+        _log.exception("maintenance_failed", task=what)

@@ -17,10 +17,10 @@ from core.audit.documents import Record
 from core.audit.service import Proof
 from core.jobs import repository as jobs
 from core.jobs.artifacts import list_artifacts
+from core.jobs.receipts import repository
+from core.jobs.receipts.repository import EVENTS_MAX, ChildFacts, Moment
 from core.jobs.records import JobRecord
 from core.jobs.states import Priority
-from core.jobs.waybill import repository
-from core.jobs.waybill.repository import EVENTS_MOST, ChildFacts, Moment
 from core.keys.principal import Principal
 from core.kit.canonical import canonical
 from core.kit.clock import isoformat
@@ -36,7 +36,7 @@ from core.registry.experiments.exposures import Exposure, exposures_of
 TYPE = "waybill/1"
 CONTEXT = b"waybill.document/1\n"
 ALGORITHM = "Ed25519"
-_RECORDS_MOST = 5_000
+_RECORDS_MAX = 5_000
 _POLICY = "policy:"
 _INTENT = "intent"
 
@@ -61,7 +61,7 @@ def issue(session: Session, principal: Principal, job_id: UUID, signer: Signer) 
     moments = repository.story(session, principal, job_id)
     entries = entries_of(session, principal, job_id)
     records = audit.of_subject(
-        session, principal.organization_id, principal.project_id, encode(JOB, job_id), most=_RECORDS_MOST
+        session, principal.organization_id, principal.project_id, encode(JOB, job_id), most=_RECORDS_MAX
     )
     proofs = audit.prove_all(session, principal.organization_id, records)
     document = {
@@ -80,8 +80,8 @@ def issue(session: Session, principal: Principal, job_id: UUID, signer: Signer) 
             "max_cost_usd": None if job.max_cost_usd is None else format_money(job.max_cost_usd),
             "deadline_at": _time(job.deadline_at),
         },
-        "attempts": _attempts(moments[:EVENTS_MOST]),
-        "events_omitted": len(moments) > EVENTS_MOST,
+        "attempts": _attempts(moments[:EVENTS_MAX]),
+        "events_omitted": len(moments) > EVENTS_MAX,
         "models": _models(entries),
         "costs": _costs(entries),
         "experiments": [_experiment(each) for each in exposures_of(session, principal.organization_id, job_id)],

@@ -6,29 +6,29 @@ from functools import partial
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from core.kit.turns import Turns
+from core.kit.fair_semaphore import FairSemaphore
 from tests.factories.waiting import wait_until
 
 
-def _is_waiting(turns: Turns, threads: int) -> bool:
-    return len(turns._waiting) == threads
+def _is_waiting(semaphore: FairSemaphore, threads: int) -> bool:
+    return len(semaphore._waiting) == threads
 
 
-def test_whoever_came_first_is_served_first_and_nobody_who_comes_later_gets_in_between() -> None:
-    turns = Turns(1, timeout_seconds=20)
+def test_threads_are_served_in_the_order_of_their_arrival() -> None:
+    semaphore = FairSemaphore(1, timeout_seconds=20)
     served: list[int] = []
     threads = []
 
     def take(number: int) -> None:
-        with turns.turn():
+        with semaphore.slot():
             served.append(number)
 
-    with turns.turn():
+    with semaphore.slot():
         for number in range(20):
             threads.append(threading.Thread(target=take, args=(number,)))
             threads[-1].start()
-            wait_until(partial(_is_waiting, turns, number + 1), timeout_seconds=5, what="the thread")
-    with turns.turn():
+            wait_until(partial(_is_waiting, semaphore, number + 1), timeout_seconds=5, what="the thread")
+    with semaphore.slot():
         served.append(99)
     for thread in threads:
         thread.join(5)
@@ -36,11 +36,11 @@ def test_whoever_came_first_is_served_first_and_nobody_who_comes_later_gets_in_b
 
 
 def test_as_many_as_there_are_places_are_in_at_once() -> None:
-    turns = Turns(3, timeout_seconds=5)
+    semaphore = FairSemaphore(3, timeout_seconds=5)
     inside = threading.Barrier(3)
 
     def take() -> None:
-        with turns.turn():
+        with semaphore.slot():
             inside.wait(5)
 
     threads = [threading.Thread(target=take) for _ in range(3)]
@@ -51,14 +51,14 @@ def test_as_many_as_there_are_places_are_in_at_once() -> None:
     assert not inside.broken
 
 
-def test_who_waits_too_long_is_told_so_and_takes_no_place_away() -> None:
+def test_who_waits_too_long_gets_an_error_and_takes_no_place_away() -> None:
     waits: list[tuple[float, bool]] = []
-    turns = Turns(1, timeout_seconds=0.05, waited=lambda seconds, served: waits.append((seconds, served)))
-    with turns.turn():
-        with pytest.raises(PoolTimeout, match=r"within 0\.05 s"), turns.turn():
+    semaphore = FairSemaphore(1, timeout_seconds=0.05, waited=lambda seconds, served: waits.append((seconds, served)))
+    with semaphore.slot():
+        with pytest.raises(PoolTimeout, match=r"within 0\.05 s"), semaphore.slot():
             pass
-        assert not turns._waiting
-    with turns.turn():
+        assert not semaphore._waiting
+    with semaphore.slot():
         pass
     [(seconds, served)] = waits
     assert seconds >= 0.05
@@ -66,8 +66,8 @@ def test_who_waits_too_long_is_told_so_and_takes_no_place_away() -> None:
 
 
 def test_a_place_comes_back_when_its_block_raises() -> None:
-    turns = Turns(1, timeout_seconds=0.05)
-    with pytest.raises(ValueError, match="inside"), turns.turn():
+    semaphore = FairSemaphore(1, timeout_seconds=0.05)
+    with pytest.raises(ValueError, match="inside"), semaphore.slot():
         raise ValueError("inside")
-    with turns.turn():
+    with semaphore.slot():
         pass

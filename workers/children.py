@@ -20,11 +20,11 @@ from core.kit.money import format_cost
 from core.kit.settings import Settings
 from core.kit.telemetry import current_traceparent
 from pipelines.registry import manifests
-from workers import asking
+from workers import questions
 from workers.tracing import AttemptTrace
 
 
-class Attempt(asking.Attempt, Protocol):
+class Attempt(questions.Attempt, Protocol):
     """The parts of an attempt that a call needs."""
 
     job: JobRecord
@@ -62,7 +62,7 @@ def call_all(
     if unfinished:
         message = f"waits for {unfinished} of {len(wanted)} child jobs"
         raise JobSuspended(Reason.CHILDREN, {"code": Reason.CHILDREN, "message": message})
-    _tell(attempt, wanted)
+    _report_ended(attempt, wanted)
     for child in wanted:
         attempt.trace.join(child.job_id)
         attempt.raise_class(child.data_class, encode(JOB, child.job_id))
@@ -89,16 +89,16 @@ def _start(attempt: Attempt, service: JobService, settings: Settings, calls: Seq
         attempt.publish([queued_event(child)], hint=child.pool)
 
 
-def _tell(attempt: Attempt, ended: Sequence[Child]) -> None:
+def _report_ended(attempt: Attempt, ended: Sequence[Child]) -> None:
     """Emit ``child.finished`` for those that ended before this job started to wait for them."""
-    untold = [child for child in ended if not child.told]
-    if not untold:
+    unreported = [child for child in ended if not child.is_reported]
+    if not unreported:
         return
-    with attempt.keeping() as (session, keep):
-        told_now = repository.tell(session, attempt.job_id, [child.key for child in untold])
-        for child in untold:
-            if child.key in told_now:
-                keep(
+    with attempt.persisting() as (session, persist):
+        newly_reported = repository.mark_reported(session, attempt.job_id, [child.key for child in unreported])
+        for child in unreported:
+            if child.key in newly_reported:
+                persist(
                     "child.finished",
                     {
                         "key": child.key,

@@ -11,11 +11,11 @@ from typing import Any
 from core.capability import UploadedFile
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.sandbox.pool import Pool, shared
-from pipelines._kit.sandbox.purpose import NOT_STARTED, TOO_MUCH_MEMORY, TOO_SLOW, Purpose, SandboxFailure
+from pipelines._kit.sandbox.profile import NOT_STARTED, TOO_MUCH_MEMORY, TOO_SLOW, SandboxFailure, SandboxProfile
 from pipelines.multimodal.files.detect import refuse
 from pipelines.multimodal.filling.labels import Match
 
-FILES = Purpose(name="files", entry="pipelines.multimodal.files.child:open_files", size=2)
+FILES = SandboxProfile(name="files", entry="pipelines.multimodal.files.child:open_files", size=2)
 
 
 def inspect(file: UploadedFile, check: Callable[[], None], *, owner: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pipelines.research.state import ResearchState
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class Summary:
     """Counts, the model, and the cost."""
 
     sub_questions: int
@@ -22,10 +22,10 @@ class Making:
     figures: Figures
 
 
-def making_of(state: ResearchState, body: Body, figures: Figures) -> Making:
+def summary_of(state: ResearchState, body: Body, figures: Figures) -> Summary:
     """The figures of a report."""
     claims = [claim for section in body.sections for claim in section.claims]
-    return Making(
+    return Summary(
         sub_questions=len(state["plan"]),
         searches=len(state["searches"]),
         failed_searches=sum(search["error"] is not None for search in state["searches"]),

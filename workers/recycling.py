@@ -2,7 +2,7 @@
 
 At its limit the process *retires*: it takes nothing new and finishes its running jobs. A job that keeps growing
 would take the machine's memory, and other processes with it, so at twice the limit the process ends at once. The
-leases of its jobs expire, and each continues in isolation (`workers.alone`).
+leases of its jobs expire, and each continues in isolation (`workers.isolated`).
 """
 
 import os
@@ -21,7 +21,7 @@ _LOOK_SECONDS = 0.25
 _log = get_logger(__name__)
 
 
-class Lifespan:
+class WorkerRecycling:
     """The limits of one process; `retire` is called once, with the cause, from a separate thread."""
 
     def __init__(self, pool: Pool, max_jobs: int, *, retire: Callable[[Cause], None]) -> None:
@@ -33,7 +33,7 @@ class Lifespan:
 
     def start(self) -> None:
         """Start watching."""
-        threading.Thread(target=self._watch, name="lifespan", daemon=True).start()
+        threading.Thread(target=self._watch, name="recycling", daemon=True).start()
 
     def taken(self, **_: Any) -> None:
         """Count a job."""
