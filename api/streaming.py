@@ -9,7 +9,7 @@ the reader does the same again. Ids within one attempt have no gaps, which is ho
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -139,7 +139,9 @@ class LiveHub:
         self._subscribe_lock = asyncio.Lock()
         self._heard_at = 0.0
         self._task: asyncio.Task[None] | None = None
-        self._own_channel = activity_channel(settings)
+        # Nothing is ever published on it: a connection without readers stays subscribed to something.
+        self._quiet_channel = settings.key("live", "quiet")
+        self._activity_channel = activity_channel(settings)
         self._activity = asyncio.Event()
         # Readers that do not wait for a job, and must be notified of a stop.
         self.others: set[Stoppable] = set()
@@ -180,7 +182,10 @@ class LiveHub:
             reader.put(Signal.STOP)
 
     def activity(self) -> asyncio.Event:
-        """Set when any job has had a persisted event since this was called, or when one may have been missed."""
+        """Set when any job has had a persisted event since this was called, or when one may have been missed.
+
+        Only within `hear_activity`.
+        """
         return self._activity
 
     def _signal_activity(self) -> None:
@@ -203,13 +208,19 @@ class LiveHub:
         async with self._command_lock:
             await self._commands.set(self._settings.key("probe"), "", ex=_PROBE_TTL_SECONDS)
 
-    @asynccontextmanager
-    async def subscribe(self, job_id: UUID) -> AsyncIterator[Subscription]:
+    def subscribe(self, job_id: UUID) -> AbstractAsyncContextManager[Subscription]:
         """A subscription to a job's events. Its first item is `Signal.CATCH_UP`, once Redis has confirmed it.
 
         Without Redis, or when it is slow to confirm, the signal comes after at most a second.
         """
-        name = channel(self._settings, job_id)
+        return self._subscribe(channel(self._settings, job_id))
+
+    def hear_activity(self) -> AbstractAsyncContextManager[Subscription]:
+        """Let `activity` be set during the block. Outside of it, no job of others wakes this process."""
+        return self._subscribe(self._activity_channel)
+
+    @asynccontextmanager
+    async def _subscribe(self, name: str) -> AsyncIterator[Subscription]:
         subscription = Subscription(name)
         if self.is_stopping:
             subscription.put(Signal.STOP)
@@ -294,7 +305,7 @@ class LiveHub:
     async def _listen(self) -> None:
         pubsub = self._pubsub_redis.pubsub()
         wanted = tuple(self._subscriptions)
-        await pubsub.subscribe(self._own_channel, *wanted)
+        await pubsub.subscribe(self._quiet_channel, *wanted)
         self._pubsub = pubsub
         self._heard_at = monotonic()
         missed = set(self._subscriptions).difference(wanted)
@@ -315,7 +326,7 @@ class LiveHub:
         if message["type"] not in {"subscribe", "message"}:
             return
         name = message["channel"].decode()
-        if name == self._own_channel:
+        if name == self._activity_channel:
             self._signal_activity()
             return
         readers = self._subscriptions.get(name)

@@ -36,6 +36,7 @@ def create_app(settings: Settings) -> Celery:
         # Connections. Timeouts on everything: a half-open socket must not silence a worker.
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_transport="workers.transport:Transport",
         broker_connection_timeout=settings.redis_timeout_seconds,
         # Without it, Celery connects to rediss:// and verifies nothing.
         broker_use_ssl=tls_options(url),

@@ -4,6 +4,7 @@ from core.batches.feeding import feed_once
 from core.batches.intake import look_once
 from core.batches.outcome import finish_once
 from core.batches.service import Batches
+from core.batches.work import any_open
 from core.files.service import FileService
 from core.jobs.live import LivePublisher
 from core.jobs.service import JobService, queued_event
@@ -27,6 +28,8 @@ class BatchWorker:
 
     def run_once(self) -> int:
         """One round over all open batches; returns the number of files, lines and batches that advanced."""
+        if not any_open(self._database.single_system()):
+            return 0
         moved = look_once(self._database, self._blobs, manifests())
         done = feed_once(self._database, self._jobs, manifests(), self._settings.batch_window)
         for job in done.made:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 import redis
+from kombu.exceptions import BatchPublishError
 from kombu.exceptions import OperationalError as BrokerDown
 
 from core.kit.settings import Settings
@@ -31,7 +32,9 @@ class Broker:
     def push(self, pool: str, job_ids: Sequence[UUID]) -> None:
         """Send one message per job, in order. Raises `BrokerUnavailable`; some messages may then have been sent."""
         try:
-            with self._app.producer_or_acquire() as producer:
+            with self._app.producer_or_acquire() as producer, producer.batch():
+                # Bound once: otherwise each message makes two copies of it.
+                destination = queue(pool).bind(producer.channel)  # type: ignore[no-untyped-call]
                 for job_id in job_ids:
                     self._app.send_task(
                         TASK,
@@ -39,12 +42,14 @@ class Broker:
                         # The job's id is also the task's: the queue can be compared with the table, and Flower
                         # shows which job it is.
                         task_id=str(job_id),
-                        queue=queue(pool),
+                        argsrepr=f"('{job_id}',)",
+                        kwargsrepr="{}",
+                        queue=destination,
                         producer=producer,
                         ignore_result=True,
                         retry=False,
                     )
-        except (BrokerDown, redis.RedisError, OSError) as error:
+        except (BrokerDown, BatchPublishError, redis.RedisError, OSError) as error:
             raise BrokerUnavailable(type(error).__name__) from error
 
     def queued_ids(self, pool: str) -> set[UUID]:
@@ -82,13 +87,17 @@ class Broker:
         """Withdraw an announcement: the worker takes nothing new."""
         self._redis.zrem(self._presence_key(pool), f"{worker}|{slots}")
 
-    def slots(self, pool: str) -> int:
-        """The slots that live workers have announced for the pool. Raises `BrokerUnavailable`."""
+    def slots(self, pools: Sequence[str]) -> dict[str, int]:
+        """The slots that live workers have announced for each of `pools`. Raises `BrokerUnavailable`."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for pool in pools:
+            pipeline.zrangebyscore(self._presence_key(pool), time(), "+inf")
         try:
-            members = self._redis.zrangebyscore(self._presence_key(pool), time(), "+inf")
+            found = cast("list[list[bytes]]", pipeline.execute())
         except (redis.RedisError, OSError) as error:
             raise BrokerUnavailable(type(error).__name__) from error
-        return sum(int(bytes(member).rpartition(b"|")[2]) for member in cast("list[bytes]", members))
+        announced = zip(pools, found, strict=True)
+        return {pool: sum(int(each.rpartition(b"|")[2]) for each in members) for pool, members in announced}
 
     def close(self) -> None:
         """Close the producer's connections."""

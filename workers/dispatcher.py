@@ -12,14 +12,13 @@ from time import monotonic
 
 import psycopg
 import redis
-from sqlalchemy.orm import Session
 
 from core.jobs import queue
 from core.jobs.fairness import HORIZON_SECONDS, FairShare, Lookahead
 from core.jobs.live import LivePublisher, hint_channel
 from core.jobs.traces import write_dispatched, write_swept
 from core.keys.sessions import repository as sessions
-from core.kit.db import NOTICE_LOSS, STAY_OPEN, Database, is_unavailable, prepare_threshold
+from core.kit.db import NOTICE_LOSS, STAY_OPEN, Database, HotTransaction, is_unavailable, prepare_threshold
 from core.kit.logging import configure_logging, get_logger
 from core.kit.metrics import (
     DISPATCHED_JOBS,
@@ -74,24 +73,19 @@ class PoolDispatcher:
         self._settings = settings
         self._shares = FairShare(settings.organization_weights)
         self._lookahead = Lookahead()
-        self._slots = 0
-        self._slots_read = -1.0
         self._concurrency: queue.Concurrency | None = None
         self._concurrency_read = 0.0
 
-    def dispatch(self) -> int:
-        """Hand due jobs to the broker, as many as the window has room for; returns how many."""
-        slots = self._read_slots()
+    def dispatch(self, slots: int) -> int:
+        """Hand due jobs to the broker, as many as a window of `slots` and look-ahead has room for; returns how many."""
         limit = get_pool(self.pool).limit
-        with self._database.system() as session:
-            queue.lock(session)
-            flying = queue.in_flight(session)
+        with self._database.hot_system() as transaction:
+            flying, concurrency = self._open_round(transaction)
             room = min(slots + self._lookahead.jobs, limit) - flying.of_pool[self.pool]
             if room <= 0:
-                self._lookahead.observe(0, monotonic())
+                self.rest()
                 return 0
-            concurrency = self._read_concurrency(session)
-            due = queue.due(session, self.pool, room, concurrency.full_keys(flying))
+            due = queue.due(transaction, self.pool, room, concurrency.full_keys(flying))
             chosen = self._shares.choose(
                 due,
                 slots=room,
@@ -99,7 +93,7 @@ class PoolDispatcher:
                 limits=concurrency.limits,
                 default_limit=self._settings.project_max_concurrent_jobs,
             )
-            marked = {job.id: job for job in queue.mark(session, chosen)} if chosen else {}
+            marked = {job.id: job for job in queue.mark(transaction.closing(), chosen)} if chosen else {}
         ordered = [job_id for job_id in chosen if job_id in marked]
         self._lookahead.observe(len(ordered), monotonic())
         if not ordered:
@@ -121,8 +115,7 @@ class PoolDispatcher:
         return self._lookahead.jobs
 
     def rest(self) -> None:
-        """Nothing is due: observe that, and the number of slots that the workers offer."""
-        self._read_slots()
+        """Observe that nothing was dispatched."""
         self._lookahead.observe(0, monotonic())
 
     def sweep(self) -> None:
@@ -145,8 +138,8 @@ class PoolDispatcher:
 
     def reconcile(self) -> None:
         """Make jobs due again whose message is lost."""
-        with self._database.system() as session:
-            stale = queue.unclaimed(session, self.pool, self._settings.redispatch_after_seconds)
+        single = self._database.single_system()
+        stale = queue.unclaimed(single, self.pool, self._settings.redispatch_after_seconds)
         if not stale:
             return
         missing = sorted(set(stale) - self._broker.queued_ids(self.pool))
@@ -165,21 +158,15 @@ class PoolDispatcher:
             MESSAGES_LOST.labels(self.pool).inc(count)
             _log.warning("broker_lost_data", pool=self.pool, count=count)
 
-    def _read_concurrency(self, session: Session) -> queue.Concurrency:
+    def _open_round(self, transaction: HotTransaction) -> tuple[queue.InFlight, queue.Concurrency]:
         # Jobs in flight are counted every time, under the lock; the limits may be a second old.
         now = monotonic()
-        if self._concurrency is None or now - self._concurrency_read >= _CONCURRENCY_SECONDS:
-            self._concurrency = queue.concurrency(session)
-            self._concurrency_read = now
-        return self._concurrency
-
-    def _read_slots(self) -> int:
-        now = monotonic()
-        if now - self._slots_read >= self._settings.dispatcher_poll_seconds:
-            self._slots = self._broker.slots(self.pool)
-            self._slots_read = now
-            POOL_SLOTS.labels(self.pool).set(self._slots)
-        return self._slots
+        is_old = self._concurrency is None or now - self._concurrency_read >= _CONCURRENCY_SECONDS
+        flying, limits = queue.open_round(transaction, with_limits=is_old)
+        if limits is not None:
+            self._concurrency, self._concurrency_read = limits, now
+        assert self._concurrency is not None
+        return flying, self._concurrency
 
 
 class Dispatcher:
@@ -201,7 +188,14 @@ class Dispatcher:
         self._statistics = Statistics(settings, self._database)
         self._owned: set[str] = set()
         self._owner: psycopg.Connection[tuple[object, ...]] | None = None
+        self._slots: dict[str, int] = {}
+        self._slots_read = 0.0
         self._wake = threading.Event()
+        # Set while few jobs are dispatched: then a hint starts a round.
+        self._calm = threading.Event()
+        self._calm.set()
+        self._hears_hints = False
+        self._has_due = True
         self._stop = threading.Event()
         self._quiet_until = 0.0
         # The owner of the first pool reports shared figures.
@@ -256,18 +250,31 @@ class Dispatcher:
                 self._disown()
                 self._stop.wait(1.0)
                 continue
+            self._observe_load()
             if not moved:
-                self._wake.wait(self._settings.dispatcher_poll_seconds)
+                self._wake.wait(self._patience_seconds(next_sweep))
             self._wake.clear()
-            self._stop.wait(max(0.0, began + self._pace_seconds() - monotonic()))
+            pace_seconds = _PACE_SECONDS if self._calm.is_set() else _PACE_UNDER_LOAD_SECONDS
+            self._stop.wait(max(0.0, began + pace_seconds - monotonic()))
         self._disown()
         self._broker.close()
         self._database.close()
         _log.info("dispatcher_stopped")
 
-    def _pace_seconds(self) -> float:
-        is_loaded = any(self._pools[pool].lookahead_jobs > _LOAD_LOOKAHEAD_JOBS for pool in self._owned)
-        return _PACE_UNDER_LOAD_SECONDS if is_loaded else _PACE_SECONDS
+    def _observe_load(self) -> None:
+        if any(self._pools[pool].lookahead_jobs > _LOAD_LOOKAHEAD_JOBS for pool in self._owned):
+            self._calm.clear()
+        else:
+            self._calm.set()
+
+    def _patience_seconds(self, next_sweep: float) -> float:
+        """The wait for a hint, after a round that moved nothing."""
+        if not self._calm.is_set():
+            return _PACE_UNDER_LOAD_SECONDS
+        poll_seconds = self._settings.dispatcher_poll_seconds
+        # Jobs that are due later come without a hint.
+        is_told = self._hears_hints and not self._has_due
+        return max(poll_seconds, next_sweep - monotonic()) if is_told else poll_seconds
 
     def _dispatch(self) -> int:
         for pool in self._owned:
@@ -276,17 +283,30 @@ class Dispatcher:
             return 0
         moved = 0
         with_due = queue.pools_with_due(self._database.single_system(), self._owned) if self._owned else set()
-        for pool in self._owned:
-            try:
+        self._has_due = bool(with_due)
+        try:
+            slots = self._read_slots()
+            for pool in self._owned:
                 if pool in with_due:
-                    moved += self._pools[pool].dispatch()
+                    moved += self._pools[pool].dispatch(slots[pool])
                 else:
                     self._pools[pool].rest()
-            except BrokerUnavailable as error:
-                self._quiet_until = monotonic() + 1.0
-                _log.warning("dispatcher_waits_for_redis", error=str(error))
-                return 0
+        except BrokerUnavailable as error:
+            self._quiet_until = monotonic() + 1.0
+            _log.warning("dispatcher_waits_for_redis", error=str(error))
+            return 0
         return moved
+
+    def _read_slots(self) -> dict[str, int]:
+        settings = self._settings
+        kept_seconds = settings.dispatcher_poll_seconds if self._has_due else settings.dispatcher_sweep_seconds
+        now = monotonic()
+        if self._slots.keys() != self._owned or now - self._slots_read >= kept_seconds:
+            self._slots = self._broker.slots(sorted(self._owned)) if self._owned else {}
+            self._slots_read = now
+            for pool, slots in self._slots.items():
+                POOL_SLOTS.labels(pool).set(slots)
+        return self._slots
 
     def _sweep(self) -> None:
         # Most pools are idle, and finding nothing in one takes a dozen round trips.
@@ -347,6 +367,7 @@ class Dispatcher:
 
     def _disown(self) -> None:
         self._owned.clear()
+        self._slots = {}
         for pool in self._pools:
             POOL_SLOTS.labels(pool).set(0)
         self._statistics.clear()
@@ -356,15 +377,21 @@ class Dispatcher:
 
     def _listen_forever(self) -> None:
         while not self._stop.is_set():
+            if not self._calm.wait(1.0):
+                continue
             try:
-                with self._redis.pubsub(ignore_subscribe_messages=True) as pubsub:  # type: ignore[no-untyped-call]
+                with self._redis.pubsub() as pubsub:  # type: ignore[no-untyped-call]
                     pubsub.subscribe(hint_channel(self._settings))
-                    while not self._stop.is_set():
+                    while self._calm.is_set() and not self._stop.is_set():
+                        # The first message confirms the subscription: hints before it may have been missed.
                         if pubsub.get_message(timeout=1.0) is not None:
+                            self._hears_hints = True
                             self._wake.set()
             except (redis.RedisError, OSError) as error:
                 _log.warning("hint_channel_lost", error=type(error).__name__)
+                self._hears_hints = False
                 self._stop.wait(2.0)
+            self._hears_hints = False
 
 
 def main(settings: Settings) -> None:

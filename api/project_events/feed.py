@@ -74,6 +74,10 @@ class Feed:
         self.task = asyncio.create_task(self._run(), name="project-feed")
 
     async def _run(self) -> None:
+        async with self._hub.hear_activity():
+            await self._read_forever()
+
+    async def _read_forever(self) -> None:
         at = None
         while True:
             activity = self._hub.activity()

@@ -18,11 +18,13 @@ from core.jobs.repository import COSTS_BELOW, dump
 from core.jobs.states import Priority
 from core.keys.authority import CALLER_COLUMNS, act_for
 from core.keys.principal import Principal
+from core.kit.db import Executor
 
 _LOCK_SPACE = 7_201_954
 _OPEN_MAX = 500
 SETTLED_AT_ONCE = 500
 
+_ANY_OPEN = text("SELECT EXISTS (SELECT FROM batches WHERE finished_at IS NULL)")
 _OPEN = text(
     "SELECT id, organization_id FROM batches WHERE finished_at IS NULL AND state = ANY(CAST(:states AS text[]))"
     f" ORDER BY id LIMIT {_OPEN_MAX}"
@@ -167,6 +169,11 @@ class QueuedLine:
     capability: str
     input: dict[str, Any]
     metadata: dict[str, str] | None
+
+
+def any_open(executor: Executor) -> bool:
+    """Whether any batch is open. Needs `Database.system`."""
+    return bool(executor.execute(_ANY_OPEN, {}).scalar_one())
 
 
 def open_batches(session: Session, states: Sequence[BatchState]) -> list[tuple[UUID, UUID]]:

@@ -16,7 +16,7 @@ from core.jobs.conditions import STATE_OF_NAMED
 from core.jobs.records import Claim, Ended, Event, LeaseRenewal
 from core.jobs.repository import COLUMNS, dump, to_record
 from core.jobs.states import JobState, Reason, Transition
-from core.jobs.trail import CALLER, audited
+from core.jobs.trail import CALLER, SUBJECT, audited, subject_of
 from core.keys.authority import CALLER_COLUMNS
 from core.kit.data_classes import DataClass
 from core.kit.db import Executor
@@ -39,7 +39,7 @@ WITH job AS (
     AND (reason IS DISTINCT FROM 'worker_lost' OR CAST(:isolated AS boolean))
     AND (deadline_at IS NULL OR deadline_at > now())
   RETURNING jobs.*, old.event_last AS previous
-), {audited(AuditAction.JOB_CLAIM, WORKER)}, event AS (
+), {audited(AuditAction.JOB_CLAIM, WORKER, subject=SUBJECT)}, event AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
   SELECT id, event_last, previous, organization_id, 'job.started', attempt, jsonb_build_object('attempt', attempt)
   FROM job
@@ -77,6 +77,7 @@ RETURNING created_at
 _AUDIT_CLASS = audited(
     AuditAction.JOB_CLASSIFY,
     WORKER,
+    subject=SUBJECT,
     detail="jsonb_build_object('from', class_before, 'to', data_class, 'because', CAST(:because AS text))",
 )
 _CLASSIFY = text(f"""
@@ -100,6 +101,7 @@ _MORE_IDS = text(
 _ENDED = audited(
     "CAST(:action AS text)",
     ("'worker'", "worker_before"),
+    subject=SUBJECT,
     digest="result_digest",
     detail="jsonb_strip_nulls(jsonb_build_object('reason', reason,"
     " 'cost_usd', cost_text(cost_usd, usage_is_priced(usage))))",
@@ -156,9 +158,8 @@ def claim(
     A job whose last worker was lost is taken only by an isolated process (`isolated`), which runs nothing else: the job
     may have crashed that worker, and must not crash one that runs other jobs.
     """
-    row = session.execute(
-        _CLAIM, {"id": job_id, "worker": worker, "lease_seconds": lease_seconds, "isolated": isolated}
-    ).one_or_none()
+    asked = {"worker": worker, "lease_seconds": lease_seconds, "isolated": isolated}
+    row = session.execute(_CLAIM, {"id": job_id, "subject": subject_of(job_id), **asked}).one_or_none()
     if row is None:
         return None
     job = to_record(row)
@@ -222,6 +223,7 @@ def classify(session: Executor, event: Event, data_class: DataClass, because: st
         _CLASSIFY,
         {
             "id": event.job_id,
+            "subject": subject_of(event.job_id),
             "attempt": event.attempt,
             "data_class": data_class,
             "because": because,
@@ -267,6 +269,7 @@ def end(
         _END,
         {
             "id": event.job_id,
+            "subject": subject_of(event.job_id),
             "attempt": event.attempt,
             "state": rule.target.value,
             "reason": reason,

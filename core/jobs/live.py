@@ -6,6 +6,7 @@ worker that lost its lease and still publishes is silenced as soon as its succes
 
 from collections.abc import Sequence
 from datetime import datetime
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,9 @@ from core.kit.metrics import LIVE_PUBLISH_FAILURES
 from core.kit.settings import Settings
 
 FIELD = b"e"
+_ACTIVITY_SECONDS = 1.0
+_EXPIRY_SHARE = 0.1
+_STREAMS_KNOWN = 10_000
 _log = get_logger(__name__)
 
 
@@ -62,7 +66,10 @@ def channel(settings: Settings, job_id: UUID) -> str:
 
 
 def activity_channel(settings: Settings) -> str:
-    """The channel that signals, with an empty message, that some job has a new persisted event."""
+    """The channel that signals, with an empty message, that some job has a new persisted event.
+
+    Best effort: while no one hears it, a publisher tries it once a second.
+    """
     return settings.key("live", "hub")
 
 
@@ -82,10 +89,17 @@ class LivePublisher:
     def __init__(self, client: "redis.Redis", settings: Settings) -> None:
         self._redis = client
         self._settings = settings
+        # Redis tells how many heard a message; while no one hears the activity signal, it is sent once a second.
+        self._activity_due = 0.0
+        # When the streams of jobs that publish deltas get a new expiry, by job.
+        self._expiry_due: dict[UUID, float] = {}
 
     def publish(self, events: Sequence[Event], *, hint: str | None = None) -> None:
         """Announce `events` of any jobs in order, and wake the dispatcher for pool `hint`; one round trip."""
         pipeline = self._redis.pipeline(transaction=False)
+        signals = monotonic() >= self._activity_due and any(event.is_persisted for event in events)
+        if signals:
+            pipeline.publish(activity_channel(self._settings), b"")
         for event in events:
             body = encode_event(event)
             key = stream_key(self._settings, event.job_id)
@@ -96,13 +110,27 @@ class LivePublisher:
                 maxlen=self._settings.event_stream_max_length,
                 approximate=True,
             )
-            pipeline.expire(key, self._settings.event_stream_ttl_seconds)
+            if self._needs_expiry(event):
+                pipeline.expire(key, self._settings.event_stream_ttl_seconds)
             pipeline.publish(channel(self._settings, event.job_id), body)
-        if any(event.is_persisted for event in events):
-            pipeline.publish(activity_channel(self._settings), b"")
         if hint is not None:
             pipeline.publish(hint_channel(self._settings), hint)
-        self._run(pipeline)
+        answers = self._run(pipeline)
+        if signals and answers and answers[0] == 0:
+            self._activity_due = monotonic() + _ACTIVITY_SECONDS
+
+    def _needs_expiry(self, event: Event) -> bool:
+        """Whether its stream must be told when to expire: at every kept event, and now and then between deltas."""
+        if event.is_persisted:
+            self._expiry_due.pop(event.job_id, None)
+            return True
+        now = monotonic()
+        if now < self._expiry_due.get(event.job_id, 0.0):
+            return False
+        if len(self._expiry_due) >= _STREAMS_KNOWN:
+            self._expiry_due.clear()
+        self._expiry_due[event.job_id] = now + self._settings.event_stream_ttl_seconds * _EXPIRY_SHARE
+        return True
 
     def hint(self, pool: str) -> None:
         """Wake the dispatcher: `pool` has something due, or a slot became free."""
@@ -114,10 +142,12 @@ class LivePublisher:
         pipeline.publish(control_channel(self._settings), str(job_id))
         self._run(pipeline)
 
-    def _run(self, pipeline: Any) -> None:
+    def _run(self, pipeline: Any) -> list[Any]:
         try:
             # Redis refuses an entry below the stream's top: a late or fenced-off writer, rightly dropped.
-            pipeline.execute(raise_on_error=False)
+            answers: list[Any] = pipeline.execute(raise_on_error=False)
         except redis.RedisError as error:
             LIVE_PUBLISH_FAILURES.inc()
             _log.warning("live_publish_failed", error=type(error).__name__)
+            return []
+        return answers

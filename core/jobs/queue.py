@@ -5,13 +5,14 @@ row that committed late is counted the next time.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from core.audit.actions import AuditAction
@@ -19,16 +20,18 @@ from core.jobs.conditions import ACTIVE, DUE, IN_FLIGHT, OPEN_QUESTION, STATE_OF
 from core.jobs.records import Event
 from core.jobs.states import Reason
 from core.jobs.trail import DISPATCHER, audited
-from core.kit.db import AVOID_SCANS, Executor
+from core.kit.db import AVOID_SCANS, Executor, Step, execute_all
 
 # One lock for every dispatch decision: a project's limit spans pools, so two pools may not count at the same time.
 _DISPATCH_LOCK = 7_201_947
 
 # No read under the lock justifies parallel workers, which cost milliseconds to start: the planner estimates the few
 # rows in flight at a third of the table.
+# A round that a crash of Postgres takes back leaves its jobs due, and messages that claim nothing; a claim that is kept
+# keeps the round before it. So nothing waits until a round is on disk.
 _LOCK = text(
     f"{AVOID_SCANS.text}, set_config('max_parallel_workers_per_gather', '0', true),"
-    f" pg_advisory_xact_lock({_DISPATCH_LOCK})"
+    f" set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock({_DISPATCH_LOCK})"
 )
 
 # How many of a project's oldest due jobs are searched for keys with room once one key is at its limit.
@@ -339,9 +342,16 @@ class Depth:
     wait_seconds: float
 
 
-def lock(session: Session) -> None:
-    """Make this transaction the only one that makes dispatch decisions until it ends."""
-    session.execute(_LOCK)
+def open_round(executor: Executor, *, with_limits: bool) -> tuple[InFlight, Concurrency | None]:
+    """Make this transaction the only one that makes dispatch decisions until it ends, and count the jobs in flight.
+
+    Includes a lost worker's jobs until the sweep acts. `with_limits`, the concurrency limits are read too.
+    """
+    steps: list[Step] = [(_LOCK, {}), (_IN_FLIGHT, {})]
+    if with_limits:
+        steps.append((_CONCURRENCY, {}))
+    _, flying, *limits = execute_all(executor, steps)
+    return _in_flight(flying), _concurrency(limits[0]) if limits else None
 
 
 def pools_with_due(executor: Executor, pools: Collection[str]) -> set[str]:
@@ -355,40 +365,38 @@ def pools_to_sweep(executor: Executor, pools: Collection[str]) -> set[str]:
 
 
 def due(
-    session: Session, pool: str, per_project: int, full_keys: Mapping[UUID, UUID] = MappingProxyType({})
+    executor: Executor, pool: str, per_project: int, full_keys: Mapping[UUID, UUID] = MappingProxyType({})
 ) -> list[DueJob]:
     """At most `per_project` due jobs of each priority and project, the most urgent and oldest first.
 
     Jobs of `full_keys`, given with the keys' projects, are left out.
     """
     keys, projects = sorted(full_keys), sorted(set(full_keys.values()))
-    rows = session.execute(_DUE, {"pool": pool, "per_project": per_project, "full_keys": keys, "shared": projects})
+    rows = executor.execute(_DUE, {"pool": pool, "per_project": per_project, "full_keys": keys, "shared": projects})
     return [DueJob(*tuple(row)) for row in rows]
 
 
-def in_flight(session: Session) -> InFlight:
-    """How many jobs are dispatched or running, anywhere. Includes a lost worker's jobs until the sweep acts."""
+def _in_flight(rows: Iterable[Row[Any]]) -> InFlight:
     found = InFlight(Counter(), Counter())
-    for row in session.execute(_IN_FLIGHT):
+    for row in rows:
         found.of_pool[row.pool] += row.jobs
         for scope_id in {row.organization_id, row.project_id, row.key_id} - {None}:
             found.of_scope[scope_id] += row.jobs
     return found
 
 
-def concurrency(session: Session) -> Concurrency:
-    """The concurrency limits that are set."""
+def _concurrency(rows: Iterable[Row[Any]]) -> Concurrency:
     limits, project_of_key = {}, {}
-    for row in session.execute(_CONCURRENCY):
+    for row in rows:
         limits[row.scope_id] = int(row.value)
         if row.project_id is not None:
             project_of_key[row.scope_id] = row.project_id
     return Concurrency(limits, project_of_key)
 
 
-def mark(session: Session, ids: Sequence[UUID]) -> list[DispatchedJob]:
+def mark(executor: Executor, ids: Sequence[UUID]) -> list[DispatchedJob]:
     """Mark due jobs as handed to the broker; returns those that were still due."""
-    return [DispatchedJob(*tuple(row)) for row in session.execute(_MARK, {"ids": sorted(ids)})]
+    return [DispatchedJob(*tuple(row)) for row in executor.execute(_MARK, {"ids": sorted(ids)})]
 
 
 def mark_dispatched(session: Session, ids: Sequence[UUID]) -> list[UUID]:
@@ -407,9 +415,9 @@ def unmark_pool(session: Session, pool: str) -> int:
     return session.execute(_UNMARK_POOL, {"pool": pool}).rowcount  # type: ignore[attr-defined, no-any-return]
 
 
-def unclaimed(session: Session, pool: str, older_than_seconds: float) -> list[UUID]:
+def unclaimed(executor: Executor, pool: str, older_than_seconds: float) -> list[UUID]:
     """Jobs that were dispatched at least that long ago and that no worker has claimed."""
-    return list(session.execute(_UNCLAIMED, {"pool": pool, "older_than_seconds": older_than_seconds}).scalars())
+    return list(executor.execute(_UNCLAIMED, {"pool": pool, "older_than_seconds": older_than_seconds}).scalars())
 
 
 def sweep(session: Session, pool: str) -> list[Event]:

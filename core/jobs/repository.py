@@ -13,7 +13,7 @@ from core.jobs.conditions import ACTIVE, FAILED
 from core.jobs.records import Event, JobFilter, JobRecord, NewJob
 from core.jobs.states import ACTIVE as ACTIVE_STATES
 from core.jobs.states import CANCEL, JobState, Reason
-from core.jobs.trail import CALLER, actor_parameters, audited, digest_of
+from core.jobs.trail import CALLER, SUBJECT, actor_parameters, audited, digest_of, subject_of
 from core.keys.authority import CALLER_COLUMNS, Submitted, grants_of
 from core.keys.principal import Principal
 from core.kit.data_classes import DataClass
@@ -35,6 +35,7 @@ VISIBLE = "project_id = :project_id AND (CAST(:capabilities AS text[]) IS NULL O
 _SUBMITTED = audited(
     AuditAction.JOB_SUBMIT,
     CALLER,
+    subject=SUBJECT,
     digest=":input_digest",
     detail="jsonb_build_object('capability', capability, 'max_cost_usd', max_cost_usd::text, 'data_class', data_class)",
 )
@@ -146,6 +147,7 @@ def insertion(principal: Principal, job_id: UUID, new: NewJob, input_ref: str | 
         {
             **actor_parameters(principal),
             "id": job_id,
+            "subject": subject_of(job_id),
             "organization_id": principal.organization_id,
             "project_id": principal.project_id,
             "key_id": principal.key_id,

@@ -244,7 +244,12 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = Field(5.0, gt=0, description="How often a worker extends its leases.")
     job_children_max: int = Field(100, ge=1, le=10_000, description="How many child jobs one job may start.")
     job_depth_max: int = Field(4, ge=1, le=20, description="How many levels of jobs there may be below a job.")
-    dispatcher_poll_seconds: float = Field(0.25, gt=0, description="How long the dispatcher waits for a hint.")
+    dispatcher_poll_seconds: float = Field(
+        0.25,
+        gt=0,
+        description="How long the dispatcher waits for a hint. While it hears hints and no job is due, it waits for its"
+        " next sweep.",
+    )
     dispatcher_sweep_seconds: float = Field(
         1.0, gt=0, description="How often leases, deadlines and lost messages are looked for."
     )

@@ -140,9 +140,9 @@ def lost_calls(executor: Executor, grace_seconds: float, most: int) -> list[Lost
     return [LostCall(CallIdentity(*tuple(row)[:3]), *tuple(row)[3:]) for row in rows]
 
 
-def sweep(session: Session, grace_seconds: float, most: int) -> int:
+def sweep(executor: Executor, grace_seconds: float, most: int) -> int:
     """Settle calls whose attempt no longer runs; returns how many."""
-    return int(session.execute(_SWEEP, {"grace_seconds": grace_seconds, "most": most}).scalar_one())
+    return int(executor.execute(_SWEEP, {"grace_seconds": grace_seconds, "most": most}).scalar_one())
 
 
 def release_ended(session: Session, most: int) -> int:

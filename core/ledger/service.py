@@ -83,8 +83,7 @@ def sweep(
     settled = 0
     if checkpoints is not None and prices is not None:
         settled += _settle_checkpointed(database, grace_seconds, checkpoints, prices)
-    with database.system() as session:
-        settled += repository.sweep(session, grace_seconds, _SWEPT_AT_ONCE)
+    settled += repository.sweep(database.single_system(), grace_seconds, _SWEPT_AT_ONCE)
     if settled:
         _log.info("lost_calls_settled", count=settled)
         release_ended(database)

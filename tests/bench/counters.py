@@ -18,6 +18,8 @@ import redis
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 Reading = dict[str, float]
+# Postgres' own bound on how long an idle connection keeps its counts to itself, and a second.
+FLUSH_SECONDS = 11.0
 
 _STATEMENTS = """
 SELECT sum(calls) AS statements, sum(total_exec_time) / 1000 AS statement_seconds
@@ -33,6 +35,16 @@ SELECT coalesce(sum(writes) FILTER (WHERE object = 'wal'), 0),
   coalesce(sum(fsyncs) FILTER (WHERE object = 'wal'), 0),
   coalesce(sum(writes) FILTER (WHERE object = 'relation'), 0)
 FROM pg_stat_io
+"""
+_CHANGES = """
+SELECT coalesce(pg_partition_root(relid), relid)::regclass::text AS name, sum(n_tup_ins) AS inserted,
+  sum(n_tup_upd) AS updated, sum(n_tup_hot_upd) AS hot, sum(n_tup_del) AS deleted, sum(seq_scan) AS scans,
+  sum(seq_tup_read) AS scanned
+FROM pg_stat_user_tables WHERE schemaname = 'public' GROUP BY 1
+"""
+_BY_STATEMENT = """
+SELECT query, sum(calls), sum(total_exec_time) / 1000 FROM pg_stat_statements
+WHERE userid <> (SELECT oid FROM pg_roles WHERE rolname = current_user) GROUP BY 1
 """
 _TABLES = """
 SELECT coalesce(pg_partition_root(oid), oid)::regclass::text, sum(pg_total_relation_size(oid))
@@ -76,6 +88,31 @@ class Counters:
     def tables(self) -> dict[str, int]:
         """Bytes of every table with its indexes and TOAST, partitions under their table's name."""
         return {name: int(size) for name, size in self._connection.execute(_TABLES).fetchall()}
+
+    def changes(self) -> Reading:
+        """Rows written to each table, and scans of it: ``jobs.updated``, for example. Partitions count as their table.
+
+        An idle connection reports its own within `FLUSH_SECONDS`.
+        """
+        cursor = self._connection.execute(_CHANGES)
+        assert cursor.description is not None
+        kinds = [column.name for column in cursor.description][1:]
+        return {
+            f"{name}.{kind}": float(value or 0)
+            for name, *values in cursor.fetchall()
+            for kind, value in zip(kinds, values, strict=True)
+        }
+
+    def by_statement(self) -> tuple[Reading, Reading]:
+        """How often each statement was executed, and the seconds that its executions took, without the owner's."""
+        rows = self._connection.execute(_BY_STATEMENT).fetchall()
+        named = [(" ".join(query.split()), float(calls), float(seconds)) for query, calls, seconds in rows]
+        return {name: calls for name, calls, _ in named}, {name: seconds for name, _, seconds in named}
+
+    def by_command(self) -> Reading:
+        """How often Valkey executed each command."""
+        stats = cast("Mapping[str, Mapping[str, Any]]", self._redis.info("commandstats"))
+        return {name.removeprefix("cmdstat_"): float(each["calls"]) for name, each in stats.items()}
 
     def connections(self) -> dict[str, int]:
         """Connections that are open now, by login."""

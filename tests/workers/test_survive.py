@@ -286,7 +286,7 @@ def test_a_reader_never_sees_an_event_before_its_row_nor_a_retry_as_final(settin
             message = listener.get_message(timeout=30)
             assert message is not None, seen
             if not message["data"]:
-                # The bell: some job has had an event.
+                # The activity signal: some job has had an event.
                 continue
             event = decode_event(message["data"])
             assert message["channel"].decode() == channel(settings, job_id)

@@ -73,18 +73,15 @@ class Life:
         """Rounds of the dispatcher."""
         for _ in range(3):
             queue.pools_with_due(self.system, ["probe"])
-            with self.database.system() as session:
-                queue.lock(session)
-                queue.in_flight(session)
-                queue.concurrency(session)
-                due = queue.due(session, "probe", 20)
-                queue.mark_dispatched(session, [job.id for job in due])
+            with self.database.hot_system() as transaction:
+                queue.open_round(transaction, with_limits=True)
+                due = queue.due(transaction, "probe", 20)
+                queue.mark(transaction.closing(), [job.id for job in due])
 
     def execute(self) -> None:
         """Attempts that end well, badly or not yet."""
         of_tenant = {job_id: tenant for tenant in self.tenants for job_id in tenant.submitted}
-        with self.database.system() as session:
-            dispatched = queue.unclaimed(session, "probe", -60)
+        dispatched = queue.unclaimed(self.system, "probe", -60)
         for number, job_id in enumerate(dispatched[:150]):
             claim = leases.claim(self.system, job_id, "worker", 60)
             assert claim is not None
@@ -133,8 +130,8 @@ class Life:
             queue.stop_orphans(session, "probe")
             queue.depths(session)
             queue.delete_idempotency_keys(session)
-            ledger.sweep(session, 60, 100)
             ledger.release_ended(session, 100)
+        ledger.sweep(self.system, 60, 100)
         ledger.lost_calls(self.system, 60, 100)
 
     def read(self, tenant: Tenant) -> None:
