@@ -30,6 +30,7 @@ class AuditAction(StrEnum):
     KEY_REVOKE = "api:key:revoke"
     SESSION_CREATE = "api:session:create"
     SESSION_END = "api:session:end"
+    ORGANIZATION_CREATE = "cli:organization:create"
     PROJECT_CREATE = "api:project:create"
     PROJECT_UPDATE = "api:project:update"
     MEMBER_ADD = "api:member:add"

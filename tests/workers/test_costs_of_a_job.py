@@ -100,7 +100,7 @@ class Stack:
 
 
 def _of_one(counted: Reading, times: int) -> dict[str, int]:
-    """How often each is done for one step. What is done now and then, to renew a cache or to signal activity, is not."""
+    """How often each is done for one step. What is done now and then, to renew a cache or signal activity, is not."""
     return {name: round(count / times) for name, count in counted.items()}
 
 

@@ -85,9 +85,9 @@ def _kind(request: Request) -> LimitKind:
 @requires("retention:read")
 async def retention(request: Request) -> Response:
     """How long the project keeps each kind of data, and who decided it."""
-    found = await read(request, lambda runtime, session, principal: runtime.retention.clocks(session, principal))
+    found = await read(request, lambda runtime, session, principal: runtime.retention.periods(session, principal))
     return render(
-        request, "admin/retention.html", clocks=found, kinds=[each.value for each in Kind], classes=list(DataClass)
+        request, "admin/retention.html", periods=found, kinds=[each.value for each in Kind], classes=list(DataClass)
     )
 
 
