@@ -92,6 +92,14 @@ def test_a_section_has_the_scope_of_its_page() -> None:
         assert scopes.get(section.path, section.scope) == section.scope
 
 
+def test_a_page_refuses_parameters_that_it_does_not_take(owner: Browser, things: dict[str, str]) -> None:
+    for (method, path), page in PAGES.items():
+        if method == "GET":
+            asked = address(page, things)
+            answer = owner.get(f"{asked}{'&' if '?' in asked else '?'}surprise=1")
+            assert (answer.status_code, "surprise" in answer.text) == (422, True), path
+
+
 @pytest.mark.parametrize("role", [*Role, None])
 def test_a_role_sees_what_its_scopes_allow(api: RunningApi, things: dict[str, str], role: Role | None) -> None:
     scopes = frozenset({"knowledge:write"}) if role is None else role.scopes
