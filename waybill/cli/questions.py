@@ -5,8 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from waybill.cli.answer_examples import answer_command
 from waybill.cli.connect import connect
-from waybill.cli.exits import EPILOG
+from waybill.cli.exits import EPILOG, Exit
+from waybill.cli.failures import CliError
 from waybill.cli.jobs import JobId
 from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
@@ -38,7 +40,7 @@ def questions(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: J
         if question.details:
             output.show(f"  details {json.dumps(question.details)}")
         output.show(f"  schema  {json.dumps(question.answer_schema)}")
-        output.note(f"  answer {due}: waybill jobs answer {job.id} JSON --key {question.key}", style="dim")
+        output.note(f"  answer {due}: {answer_command(job.id, question)}", style="dim")
 
 
 def answer(
@@ -60,9 +62,23 @@ def answer(
 
     Example: waybill jobs answer job_01k… '{"approved": true}'
     """
+    from waybill.client.errors import InvalidRequest
+
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
-        job = client.jobs.answer(job_id, _read(value), key=key)
+        try:
+            job = client.jobs.answer(job_id, _read(value), key=key)
+        except InvalidRequest as problem:
+            asked = [each for each in client.jobs.get(job_id).questions if key in {None, each.key}]
+            if len(asked) != 1 or not any(field.path.startswith("body.value") for field in problem.fields):
+                raise
+            raise CliError(
+                problem.detail,
+                remedy=f"for example: {answer_command(job_id, asked[0])}",
+                code=problem.code,
+                exit_code=Exit.REFUSED,
+                fields=[{"path": field.path, "message": field.message} for field in problem.fields],
+            ) from problem
     if as_json:
         output.document(job.as_json())
     else:
