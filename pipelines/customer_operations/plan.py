@@ -145,7 +145,7 @@ def _require_request(
         code = "nothing_changed" if "order" in facts else "handover"
         return Decision(code, facts, human="no_request"), request
     # The number that the customer knows, which finds the order again; the system's own id may not.
-    words = replies.requests[decision.calls[0].operation].format_map({**decision.calls[0].arguments, **facts})
+    words = replies.requests[decision.code].format_map({**decision.calls[0].arguments, **facts})
     offer = describe(replies, decision.calls, policy.currency)
     return Decision("offered", {**facts, "offer": offer, "request": words}), request
 
