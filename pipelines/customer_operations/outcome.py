@@ -14,7 +14,8 @@ HUMAN = {
     "draft_only": "The actions are proposed and nothing was changed: a job with the delivery `send` carries them out.",
     "not_covered": "No policy table covers what the message wants.",
     "facts_missing": (
-        "The company's system does not say what the policy tables need for this, or says it in a word that no rule knows."
+        "The company's system does not say what the policy tables need for this, or says it in a word that no"
+        " rule knows."
     ),
     "customer_unknown": "Nobody knows who writes.",
     "identity_unverified": "The channel did not make sure who writes, and the wish would change or tell something.",

@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
@@ -191,8 +192,7 @@ def load_replies() -> Replies:
 
 def source(name: str) -> str:
     """The file that ``policy.toml`` or ``replies.toml`` is read from, for people."""
-    place = _place(name)
-    return str(place) if place.parent == get_settings().customer_operations_dir else f"the sample company's {name}"
+    return str(_own(name) or f"the sample company's {name}")
 
 
 def _sample_texts() -> dict[str, Any]:
@@ -224,6 +224,10 @@ def _load(name: str, kind: type[Tables]) -> Tables:
 
 def _place(name: str) -> Traversable:
     """The operator's file if there is one, else the sample's, of a fictional parcel company."""
+    return _own(name) or files(__package__).joinpath(name)
+
+
+def _own(name: str) -> Path | None:
     folder = get_settings().customer_operations_dir
     own = None if folder is None else folder / name
-    return own if own is not None and own.exists() else files(__package__).joinpath(name)
+    return own if own is not None and own.exists() else None

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 from core.kit.errors import Unavailable
@@ -154,13 +153,13 @@ def test_the_check_tries_the_number_and_the_words_of_the_tested_order(served: Sh
     file = folder / "shop.toml"
     file.write_text(TOML.format(url=served.url), encoding="utf-8")
 
-    def tried() -> tuple[Result, dict[str, Any]]:
+    def tried() -> tuple[int, dict[str, Any]]:
         for each in (load_policy, load_replies):
             each.cache_clear()
         arguments = ["tools", "check", str(file), "--json", "--customer", "a@b.c", "--order", "S-1"]
         run = CliRunner().invoke(app, arguments)
         read = json.loads(run.stdout or "{}")
-        return run, {each["operation"]: each for each in read.get("operations", [])} | read
+        return run.exit_code, {each["operation"]: each for each in read.get("operations", [])} | read
 
     wrong = tried()[1]
     assert wrong["get_order"]["missing"] == [
@@ -183,7 +182,7 @@ def test_the_check_tries_the_number_and_the_words_of_the_tested_order(served: Sh
     assert right["read_from"]["policy.toml"] == str(own)
 
     (folder / "replies.toml").write_text('greeting = "Hallo {naam}"', encoding="utf-8")
-    assert tried()[0].exit_code != 0
+    assert tried()[0] != 0
     (folder / "replies.toml").unlink()
     own.write_text(f'{shipped}\n[statuses]\nNEW = "XYZ"\n', encoding="utf-8")
-    assert tried()[0].exit_code != 0
+    assert tried()[0] != 0
