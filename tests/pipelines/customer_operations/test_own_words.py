@@ -1,5 +1,6 @@
 """The words and numbers of another company: what no rule knows is left to a person, and its own number goes out."""
 
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from core.gateway.embeddings.minilm import load_minilm
 from core.kit.errors import Unavailable
+from pipelines._kit.tools.policies import ToolServer
 from pipelines.customer_operations.consent.judgment import judge
 from pipelines.customer_operations.consent.reader import Action, load_reader
 from pipelines.customer_operations.intents.classifier import Guess, IntentClassifier
@@ -18,6 +20,7 @@ from pipelines.customer_operations.policies.facts import Order
 from pipelines.customer_operations.policies.tables import load_policy, load_replies
 from pipelines.customer_operations.replies import render
 from pipelines.customer_operations.wishes import WishReader
+from tests.factories.operations import Desk, FaultyClient, letter
 
 BOOKED: dict[str, Any] = {
     "order_id": "ord_12", "reference": "VH-300012", "service": "express_24", "state": "booked", "status": "LBL",
@@ -200,3 +203,56 @@ def test_thanks_for_a_refund_are_not_contradicted(message: str, code: str) -> No
     wish = reader.whole(message, own, judge(own, load_policy().request)).plain()
     found = Found({"customer_id": "c1", "is_verified": True}, BOOKED, None)
     assert plan(load_policy(), load_replies(), wish, found, wants_person=False)[0].code == code
+
+
+class OtherIds(FaultyClient):
+    """The sample system with ids of its own for orders, which customers do not know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked_up: list[str] = []
+
+    def call(
+        self, server: ToolServer, tool: str, arguments: Mapping[str, Any], *, check: Callable[[], None] | None = None
+    ) -> dict[str, Any]:
+        if tool == "get_order":
+            self.looked_up.append(arguments["reference"])
+        answer = super().call(server, tool, arguments, check=check)
+        for order in [answer, *answer.get("orders", ())]:
+            if "order_id" in order:
+                order.update(order_id=order["order_id"].replace("VH-", "ord_"), reference=order["order_id"])
+        return answer
+
+
+def test_the_only_order_in_question_is_found_by_the_number_that_customers_know(desk: Desk) -> None:
+    client = OtherIds()
+    output = desk.resolve(letter("Where is my parcel?"), client=client)
+    assert (output.decision, output.order, client.looked_up) == ("status_told", "ord_300016", ["VH-300016"])
+    assert "VH-300016" in output.reply
+    assert "ord_" not in output.reply
+
+
+@pytest.mark.parametrize(
+    ("parcel", "says"),
+    [
+        ("VHD300007", "our estimate for delivery is 22 April 2026"),
+        ("VHD300008", "It was expected on 10 April 2026, and is late."),
+        ("VHD300009", "Parcel VHD300009 is delivered; the last scan was in Aachen."),
+    ],
+)
+def test_the_tracking_page_tells_an_estimate_only_while_there_is_one(desk: Desk, parcel: str, says: str) -> None:
+    output = desk.resolve(letter(f"Where is my parcel {parcel}?", None))
+    assert output.decision == "tracking_told"
+    assert says in output.reply
+
+
+def test_the_tracking_page_is_read_in_the_companys_own_words(desk: Desk, folder: Path) -> None:
+    own = f'{sample("policy.toml")}\n[statuses]\nTRN = "DEP"\n'
+    (folder / "policy.toml").write_text(own, encoding="utf-8")
+    assert "at the delivery depot" in desk.resolve(letter("Where is my parcel VHD300007?", None)).reply
+    wish = {"intent": "order_status", "confidence": 0.95, "source": "classifier", "requests": NOT_ASKED}
+    found = Found(None, {"tracking": "VHD300007", "status": "NEW"}, None)
+    of_page = plan(
+        load_policy(), load_replies(), {**wish, "question": None, "is_aside": False}, found, wants_person=False
+    )[0]
+    assert (of_page.code, of_page.human) == ("handover", "facts_missing")
