@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 _TEXT = "…"
 _DEPTH_MAX = 10
+_LENGTH_MAX = 100
 
 
 class Asked(Protocol):
@@ -57,7 +58,7 @@ def _of_kind(schema: Mapping[str, Any], root: Any, depth: int) -> Any:
             shown = schema.get("required") or list(properties)[:1]
             return {name: _example(properties.get(name), root, depth - 1) for name in shown}
         case "array":
-            return [_example(schema.get("items"), root, depth - 1)] * int(schema.get("minItems", 0))
+            return [_example(schema.get("items"), root, depth - 1)] * min(_LENGTH_MAX, int(schema.get("minItems", 0)))
         case "boolean":
             return True
         case "integer" | "number":
@@ -65,7 +66,7 @@ def _of_kind(schema: Mapping[str, Any], root: Any, depth: int) -> Any:
         case "null":
             return None
         case _:
-            return _TEXT * max(1, int(schema.get("minLength", 1)))
+            return _TEXT * min(_LENGTH_MAX, max(1, int(schema.get("minLength", 1))))
 
 
 def _referred(reference: str, root: Any) -> Any:
