@@ -194,7 +194,7 @@ class Resolve:
         if wish["is_aside"]:
             return {"order": None, "order_problem": None}
         if customer is None:
-            return lookup.public(box, wish["order"])
+            return lookup.public(box, self._policy, wish["order"])
         if wish["order"] is None and (wish["orders_named"] > 1 or wish["order_is_open"]):
             return {"order": None, "order_problem": "which_order"}
         return lookup.order_of(box, self._policy, case_of(wish, customer, None), wish["order"])

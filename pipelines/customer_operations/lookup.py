@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from pipelines._kit.tools.box import ToolBox
-from pipelines.customer_operations.policies.decisions import Case, decide
+from pipelines.customer_operations.operations import Parcel
+from pipelines.customer_operations.policies.decisions import Case, decide, estimate_of
 from pipelines.customer_operations.policies.facts import Order
 from pipelines.customer_operations.policies.tables import Policy
 
 _RECENT_DAYS = 60
+_LIKELY = frozenset({"status_told", "refund_told", "address_missing", "address_fee"})
 
 
 def find_customer(box: ToolBox, reference: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -23,16 +25,24 @@ def find_customer(box: ToolBox, reference: Mapping[str, Any]) -> dict[str, Any] 
     return {"customer_id": str(found.result["customer_id"]), "name": str(found.result.get("name") or "") or None}
 
 
-def public(box: ToolBox, reference: str | None) -> dict[str, Any]:
+def public(box: ToolBox, policy: Policy, reference: str | None) -> dict[str, Any]:
     """The public data of a parcel: the tracking page, for a tracking number."""
     if reference is None or not box.offers("track_parcel"):
         return {"order": None, "order_problem": None}
     found = box.call("track_parcel", {"tracking": reference}, call="tracking")
     if found.status != "done":
         return {"order": None, "order_problem": None}
-    answer = found.result
-    shown = {"tracking": "tracking", "status": "status", "promised": "promised_on", "town": "last_scan_town"}
-    return {"order": {ours: answer.get(theirs) or "-" for ours, theirs in shown.items()}, "order_problem": None}
+    parcel = Parcel.model_validate(found.result)
+    status = policy.status_of(parcel.status)
+    promised = None if status == "DLV" else parcel.promised_on
+    shown = {
+        "tracking": parcel.tracking or reference,
+        "status": status,
+        "promised": "-" if promised is None else promised.isoformat(),
+        "town": parcel.last_scan_town or "-",
+        **estimate_of(promised, parcel.today),
+    }
+    return {"order": shown, "order_problem": None}
 
 
 def order_of(box: ToolBox, policy: Policy, case: Case, reference: str | None) -> dict[str, Any]:
@@ -63,6 +73,6 @@ def _only_candidate(box: ToolBox, policy: Policy, case: Case) -> str | None:
             continue
         considered = Case(case.intent, case.customer_id, case.is_verified, order, case.address)
         decision = decide(policy, considered)
-        if decision.calls or decision.code in {"status_told", "refund_told", "address_missing", "address_fee"}:
-            fitting.append(order.id)
+        if decision.calls or decision.human == "facts_missing" or decision.code in _LIKELY:
+            fitting.append(order.reference)
     return fitting[0] if len(fitting) == 1 else None

@@ -23,6 +23,13 @@ Id = Annotated[str, BeforeValidator(_identifier, json_schema_input_type=str | in
 Money = Annotated[Decimal, Field(max_digits=18, decimal_places=9)]
 
 
+_TODAY = "Today, where the company is; by default in UTC."
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
 class _Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -93,9 +100,7 @@ class OrderAnswer(_Answer):
     last_scan_town: str | None = None
     declared_value: Money | None = None
     address_changes: int | None = None
-    today: date = Field(
-        default_factory=lambda: datetime.now(UTC).date(), description="Today, where the company is; by default in UTC."
-    )
+    today: date = Field(default_factory=_today, description=_TODAY)
 
 
 class Orders(_Answer):
@@ -115,8 +120,9 @@ class Parcel(_Answer):
 
     status: str
     tracking: Id | None = None
-    promised_on: str | None = None
+    promised_on: date | None = None
     last_scan_town: str | None = None
+    today: date = Field(default_factory=_today, description=_TODAY)
 
 
 class IssueRefund(_Arguments):

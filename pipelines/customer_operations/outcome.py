@@ -13,7 +13,10 @@ HUMAN = {
     "no_request": "The message speaks of something that could be done, and does not ask for it. Nothing was changed.",
     "draft_only": "The actions are proposed and nothing was changed: a job with the delivery `send` carries them out.",
     "not_covered": "No policy table covers what the message wants.",
-    "facts_missing": "The company's system does not say what the policy tables need for this.",
+    "facts_missing": (
+        "The company's system does not say what the policy tables need for this, or says it in a word that no"
+        " rule knows."
+    ),
     "customer_unknown": "Nobody knows who writes.",
     "identity_unverified": "The channel did not make sure who writes, and the wish would change or tell something.",
     "address_needs_colleague": "This change of address needs a colleague.",

@@ -68,13 +68,24 @@ def _decide(policy: Policy, wish: Mapping[str, Any], found: Found, *, wants_pers
     if is_guess and _share(wish["confidence"]) < policy.intent_confidence_min:
         return Decision("handover", human="intent_unclear")
     if found.customer is None:
-        if found.order is not None:
-            return Decision("tracking_told", {name: str(value) for name, value in found.order.items()})
-        return Decision("customer_unknown", human="customer_unknown")
+        return _public(policy, found.order)
     if found.order_problem:
         return Decision(found.order_problem)
     case = case_of(wish, found.customer, None if found.order is None else Order.read(found.order))
-    return _choose(wish, {each: decide(policy, replace(case, intent=each)) for each in _likely(policy, wish)})
+    chosen = _choose(wish, {each: decide(policy, replace(case, intent=each)) for each in _likely(policy, wish)})
+    if chosen.code == "refund_none" and wish.get("looks_back"):
+        # Thanks for a refund that the system does not list: whoever gave it knows more than the tables.
+        return Decision("handover", human="not_covered")
+    return chosen
+
+
+def _public(policy: Policy, parcel: Mapping[str, Any] | None) -> Decision:
+    """What anybody may be told: the tracking page of a parcel."""
+    if parcel is None:
+        return Decision("customer_unknown", human="customer_unknown")
+    if parcel["status"] not in policy.known_statuses:
+        return Decision("handover", human="facts_missing")
+    return Decision("tracking_told", {name: str(value) for name, value in parcel.items()})
 
 
 def _likely(policy: Policy, wish: Mapping[str, Any]) -> list[str]:
@@ -133,7 +144,8 @@ def _require_request(
     if request["against"] not in OPEN or "order" not in facts:
         code = "nothing_changed" if "order" in facts else "handover"
         return Decision(code, facts, human="no_request"), request
-    words = replies.requests[decision.calls[0].operation].format_map(decision.calls[0].arguments)
+    # The number that the customer knows, which finds the order again; the system's own id may not.
+    words = replies.requests[decision.code].format_map({**decision.calls[0].arguments, **facts})
     offer = describe(replies, decision.calls, policy.currency)
     return Decision("offered", {**facts, "offer": offer, "request": words}), request
 

@@ -110,20 +110,24 @@ def says_only(reply: str, known: Sequence[str]) -> bool:
 
 def _paragraph(replies: Replies, code: str, facts: Mapping[str, str]) -> str:
     named = {"status": replies.statuses, "first": replies.wishes, "second": replies.wishes}
-    shown = {name: named.get(name, {}).get(value, _day(value)) for name, value in facts.items()}
+    shown = {name: named.get(name, {}).get(value, _day(replies, value)) for name, value in facts.items()}
     if "method" in shown:
         shown["method"] = replies.methods.get(shown["method"], "")
-    body = replies.decisions[code].format_map(_Dashes(shown))
+    of_estimate = {"passed": replies.estimate_passed, "unknown": replies.estimate_unknown}
+    text = of_estimate.get(facts.get("estimate", ""), {}).get(code, replies.decisions[code])
+    body = text.format_map(_Dashes(shown))
     return f"{body[0].upper()}{body[1:]}"
 
 
-def _day(value: str) -> str:
+def _day(replies: Replies, value: str) -> str:
     """A date as people write it; anything else unchanged."""
     try:
         day = date.fromisoformat(value) if _DAY.fullmatch(value) else None
     except ValueError:
         return value
-    return value if day is None else f"{day.day} {day:%B %Y}"
+    if day is None:
+        return value
+    return replies.date.format(day=day.day, month=replies.months[day.month - 1], year=day.year)
 
 
 def _plain(number: str) -> str:

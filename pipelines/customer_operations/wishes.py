@@ -24,6 +24,8 @@ _WORDS_MIN = 4
 _LIKELY = 0.5
 # A part in one of these manners has a wish. In the others there is nothing to do.
 _WANTING = frozenset({Manner.REQUEST, Manner.QUESTION})
+# A part in one of these manners tells of something that happened.
+_LOOKING_BACK = frozenset({Manner.THANKS, Manner.PAST})
 # One sentence in one of these manners may be about the whole message.
 _UNDIVIDED = frozenset({Manner.WITHDRAWAL, Manner.INJECTION, Manner.SARCASM})
 _GENERAL = frozenset({Manner.QUESTION, Manner.OTHER})
@@ -37,6 +39,7 @@ class Wish:
     """One wish of a message. `question` is a sentence that the policy may answer, whatever the intent is.
 
     `is_aside`: it is only a question besides other wishes. `order_is_open`: no order may be assumed.
+    `looks_back`: it only tells of something that happened, as thanks do.
     """
 
     intent: str
@@ -48,6 +51,7 @@ class Wish:
     requests: Mapping[str, Request]
     orders_named: int = 0
     order_is_open: bool = False
+    looks_back: bool = False
     question: str | None = None
     is_question: bool = False
     is_aside: bool = False
@@ -174,6 +178,7 @@ class WishReader:
             requests,
             orders_named=len(orders_named(own.text, self.policy.order_pattern)),
             order_is_open=is_open(requests, own),
+            looks_back=own.reading.manner in _LOOKING_BACK,
             **rest,
         )
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from waybill.cli.answer_examples import answer_command
 from waybill.cli.tables import STATE_STYLES, moment, took
 from waybill.client.models import JobRecord
 
@@ -28,6 +29,9 @@ def job_report(job: JobRecord, *, streamed: bool = False, with_text: bool = True
         yield Text(f"created {moment(job.created_at)}  {attempts}  {took(job)}".rstrip(), style="dim")
     if job.error is not None:
         yield Text.assemble((f"{job.error.code}: ", "red"), job.error.message)
+    for question in job.questions:
+        yield f"{question.key}: {question.question}"
+        yield Text(f"  answer: {answer_command(job.id, question)}", style="dim")
     if job.result is not None:
         yield from _result(job, with_text=with_text)
     if job.usage:

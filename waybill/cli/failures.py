@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -24,13 +25,20 @@ class CliError(Exception):
     """An error raised by a command: what happened, how to fix it, and the exit code."""
 
     def __init__(
-        self, message: str, *, remedy: str = "", code: str = "cli_error", exit_code: Exit = Exit.SETUP
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        code: str = "cli_error",
+        exit_code: Exit = Exit.SETUP,
+        fields: Sequence[Mapping[str, str]] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
         self.code = code
         self.exit_code = exit_code
+        self.fields = list(fields)
 
 
 class WaybillGroup(TyperGroup):
@@ -101,6 +109,8 @@ def describe(error: Exception) -> dict[str, Any] | None:
     match error:
         case CliError():
             found = _found(error.code, error.message, error.remedy, error.exit_code)
+            if error.fields:
+                found["fields"] = error.fields
         case ApiProblem():
             found = _of_problem(error)
         case ApiUnreachable():
@@ -184,6 +194,10 @@ _REMEDIES = {
         ("capability_not_found", "capability_unknown"), "run `waybill capabilities list` to see what is available"
     ),
     _QUOTA: "check usage with `waybill limits list`; raise a limit with `waybill limits set`",
+    "self_approval": (
+        "answer as another person, or with a key that another person created: `waybill jobs answer … --api-key …`; it"
+        " needs the scopes jobs:read and jobs:answer"
+    ),
     "budget_exhausted": "check spending with `waybill budgets list`; raise a budget with `waybill budgets update`",
 }
 

@@ -1,15 +1,20 @@
 """``waybill jobs questions|answer|tree``: questions that jobs ask people, and their child jobs."""
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from waybill.cli.answer_examples import answer_command
 from waybill.cli.connect import connect
-from waybill.cli.exits import EPILOG
+from waybill.cli.exits import EPILOG, Exit
+from waybill.cli.failures import CliError
 from waybill.cli.jobs import JobId
 from waybill.cli.options import ApiKey, Json, Url
 from waybill.cli.output import Output
+
+if TYPE_CHECKING:
+    from waybill.client import WaybillClient
 
 
 def register(jobs: typer.Typer) -> None:
@@ -38,7 +43,7 @@ def questions(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: J
         if question.details:
             output.show(f"  details {json.dumps(question.details)}")
         output.show(f"  schema  {json.dumps(question.answer_schema)}")
-        output.note(f"  answer {due}: waybill jobs answer {job.id} JSON --key {question.key}", style="dim")
+        output.note(f"  answer {due}: {answer_command(job.id, question)}", style="dim")
 
 
 def answer(
@@ -60,9 +65,24 @@ def answer(
 
     Example: waybill jobs answer job_01k… '{"approved": true}'
     """
+    from waybill.client.errors import InvalidRequest
+
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
-        job = client.jobs.answer(job_id, _read(value), key=key)
+        try:
+            job = client.jobs.answer(job_id, _read(value), key=key)
+        except InvalidRequest as problem:
+            is_of_value = any(field.path.startswith("body.value") for field in problem.fields)
+            example = _example(client, job_id, key) if is_of_value else None
+            if example is None:
+                raise
+            raise CliError(
+                problem.detail,
+                remedy=f"for example: {example}",
+                code=problem.code,
+                exit_code=Exit.REFUSED,
+                fields=[{"path": field.path, "message": field.message} for field in problem.fields],
+            ) from problem
     if as_json:
         output.document(job.as_json())
     else:
@@ -82,6 +102,17 @@ def tree(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: Json =
         return
     output.show(tree_table(found.jobs))
     output.note(f"total {money(found.total_cost_usd, priced=found.total_priced)}", style="dim")
+
+
+def _example(client: "WaybillClient", job_id: str, key: str | None) -> str | None:
+    """The command that answers the question; None when the key may not read the job, or it is not clear which one."""
+    from waybill.client.errors import ApiProblem
+
+    try:
+        asked = [each for each in client.jobs.get(job_id).questions if key in {None, each.key}]
+    except ApiProblem:
+        return None
+    return answer_command(job_id, asked[0]) if len(asked) == 1 else None
 
 
 def _read(value: str) -> Any:

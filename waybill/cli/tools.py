@@ -31,20 +31,25 @@ def check(
 ) -> None:
     """Check the servers' tools against the file and the needs of customer_operations.resolve.
 
-    Lists the servers' tools and changes nothing. With --customer and --order, also calls each read operation once.
-    Exit code 1 if something must be fixed.
+    Reads policy.toml and replies.toml as a worker does, lists the servers' tools, and changes nothing. With --customer
+    and --order, also calls each read operation once. Exit code 1 if something must be fixed.
     """
+    from pipelines.customer_operations.policies.tables import source
+
     findings, absent = _inspect(file, customer, order)
     output = Output(as_json=as_json)
+    policies = {name: source(name) for name in ("policy.toml", "replies.toml")}
     wrong = sum(bool(each.missing) for each in findings)
     if as_json:
         shown = [
             {"operation": each.operation, "tool": each.tool, "missing": each.missing, "notes": each.notes}
             for each in findings
         ]
-        output.document({"operations": shown, "not_attached": absent, "fits": not wrong})
+        output.document({"operations": shown, "not_attached": absent, "read_from": policies, "fits": not wrong})
     else:
         _show(output, findings, absent)
+        for name, place in policies.items():
+            output.note(f"{name}: {place}")
     if wrong:
         raise typer.Exit(Exit.FAILED)
 
@@ -94,10 +99,11 @@ def _inspect(file: Path, customer: str | None, order: str | None) -> "tuple[list
     from pipelines._kit.tools.inspection import inspect
     from pipelines._kit.tools.servers import read_tool_servers
     from pipelines.customer_operations.operations import OPERATIONS
-    from pipelines.customer_operations.policies.tables import load_policy
+    from pipelines.customer_operations.policies.tables import load_policy, load_replies
     from waybill.cli.local import local_settings
 
     currency = load_policy().currency
+    load_replies()
     policies = read_tool_servers(local_settings().model_copy(update={"tool_servers_file": file}))
     client, findings = McpClient(), {}
     try:
@@ -150,8 +156,41 @@ def _try_reads(
     read("list_orders", customer_id=str(known), limit=10)
     if order is not None:
         found = read("get_order", customer_id=str(known), reference=order)
+        if found:
+            _try_words(findings["get_order"], found, order)
         if found.get("tracking") is not None:
             read("track_parcel", tracking=str(found["tracking"]))
+
+
+def _try_words(finding: "Finding", answer: dict[str, Any], number: str) -> None:
+    """Whether the policy finds the order's number in a message, and knows the words of the tested answer."""
+    from pipelines.customer_operations.policies.tables import load_policy, load_replies
+
+    policy, replies = load_policy(), load_replies()
+    shown = str(answer.get("reference") or answer["order_id"])
+    for text in dict.fromkeys((number, shown)):
+        if policy.order_pattern.all_in(text) != [text]:
+            finding.missing.append(f"policy.toml: order_pattern does not match {text}, so no message names this order")
+        else:
+            finding.notes.append(f"order_pattern matches {text}")
+    words = {
+        "statuses": (answer["status"], policy.status_of, policy.known_statuses),
+        "states": (answer.get("state"), policy.state_of, policy.known_states),
+    }
+    for table, (theirs, ours, known) in words.items():
+        if theirs is None:
+            continue
+        word = ours(theirs)
+        if word not in known:
+            finding.missing.append(
+                f"policy.toml: no rule knows {theirs}; map it in [{table}], as {theirs} = one of"
+                f" {', '.join(sorted(known))}"
+            )
+        elif table == "statuses" and word not in replies.statuses:
+            finding.missing.append(f"replies.toml: [statuses] has no text for {word}")
+        else:
+            said = f": customers read “{replies.statuses[word]}”" if table == "statuses" else ""
+            finding.notes.append(f"[{table}] {theirs} is {word}{said}")
 
 
 def _show(output: Output, findings: "list[Finding]", absent: dict[str, str]) -> None:

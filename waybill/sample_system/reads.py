@@ -47,7 +47,8 @@ def get_order(connection: Connection[DictRow], *, customer_id: str, reference: s
 def track(connection: Connection[DictRow], *, tracking: str) -> dict[str, Any]:
     """The content of the public tracking page. Raises `Refused` (``tracking_unknown``)."""
     found = connection.execute(
-        "SELECT tracking, status, promised_on, last_scan_on, last_scan_town FROM shipments WHERE tracking = upper(%s)",
+        "SELECT tracking, status, promised_on, last_scan_on, last_scan_town, (SELECT today FROM calendar) AS today"
+        " FROM shipments WHERE tracking = upper(%s)",
         (tracking,),
     ).fetchone()
     if found is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
@@ -18,6 +18,10 @@ _NEEDS = {
 }
 # Rules that change something, or reveal more than the public tracking page shows.
 _PERSONAL = frozenset({"refund", "refund_status", "lost", "cancel", "address"})
+
+# Rules that say or do something by where the goods are, and by where the order is.
+_BY_STATUS = frozenset({"status", "lost", "cancel", "address"})
+_BY_STATE = frozenset({"cancel", "address"})
 
 # Rules that do not fit a canceled order: it has no place, no address and no cancellation to come.
 _OF_A_LIVING_ORDER = frozenset({"status", "cancel", "address"})
@@ -67,11 +71,11 @@ def decide(policy: Policy, case: Case) -> Decision:
     if case.order is not None:
         order = replace(
             case.order,
-            status=policy.statuses.get(case.order.status, case.order.status),
-            state=policy.states.get(case.order.state, case.order.state),
+            status=policy.status_of(case.order.status),
+            state=policy.state_of(case.order.state),
         )
         case = replace(case, order=order)
-        if needed(policy, row) & order.unknown:
+        if needed(policy, row) & order.unknown or _is_said_in_unknown_words(policy, case, order):
             return Decision("handover", human="facts_missing")
     if case.order is not None and case.order.is_canceled and row.rule in _OF_A_LIVING_ORDER:
         decided = _canceled(case.order)
@@ -96,6 +100,17 @@ def needed(policy: Policy, row: IntentRow) -> set[str]:
         found |= {"promised_on", "first_attempt_on"} if refund.late_days is not None else set()
         found |= {"times_charged"} if refund.times_charged > 1 else set()
     return found
+
+
+def _is_said_in_unknown_words(policy: Policy, case: Case, order: Order) -> bool:
+    """Whether the case is decided by a status or state in a word that no rule knows."""
+    row = policy.intents[case.intent]
+    refunds = [policy.refunds[reason] for reason in row.refunds]
+    by_status = row.rule in _BY_STATUS or case.intent == "not_received" or any(each.statuses for each in refunds)
+    by_state = row.rule in _BY_STATE or any(each.states for each in refunds)
+    return (by_status and order.status not in policy.known_statuses) or (
+        by_state and "state" not in order.unknown and order.state not in policy.known_states
+    )
 
 
 def amount_due(policy: Policy, reason: Reason, order: Order) -> Decimal | None:
@@ -276,8 +291,16 @@ def _facts(order: Order) -> dict[str, str]:
         "status": order.status,
         "town": order.last_scan_town,
         "paid": str(order.paid),
+        **estimate_of(days["promised"], order.today),
         **{name: day.isoformat() for name, day in days.items() if day is not None},
     }
+
+
+def estimate_of(promised: date | None, today: date) -> dict[str, str]:
+    """The fact that an estimate of the delivery has passed or is not known; nothing where it lies ahead."""
+    if promised is None:
+        return {"estimate": "unknown"}
+    return {"estimate": "passed"} if promised < today else {}
 
 
 def _refund_call(order: Order, reason: str, amount: Decimal) -> PlannedCall:

@@ -1,11 +1,15 @@
 """The tables of ``policy.toml`` and ``replies.toml``, read and checked once."""
 
 import hashlib
+import string
+import tomllib
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Annotated, Literal, Self, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
@@ -16,6 +20,10 @@ from core.kit.settings import get_settings
 Part = Literal["base_price", "fuel_surcharge", "options_price"]
 Reason = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,59}$")]
 Rule = Literal["status", "ticket", "refund", "refund_status", "lost", "cancel", "address", "person"]
+
+# What the rules call where goods are, and where an order is. A word that no rule knows says nothing to them.
+STATUSES = ("LBL", "COL", "SRT", "TRN", "DEP", "OFD", "ATT", "HLD", "DLV", "RTS", "LST")
+STATES = ("booked", "in_transit", "delivered", "returned", "lost", "cancelled", "canceled")
 
 
 class _Table(BaseModel):
@@ -96,6 +104,39 @@ class Policy(_Table):
                 raise ValueError(f"intents.{name}: there is no table refunds.{min(missing)}")
         return self
 
+    @model_validator(mode="after")
+    def _words_are_known(self) -> Self:
+        tables = {"statuses": (self.statuses, self.known_statuses), "states": (self.states, self.known_states)}
+        wrong = [
+            f"{table}.{name}: no rule knows the word on its right; write your own word on the left, and on the right"
+            f" one of {', '.join(sorted(known))}"
+            for table, (mapping, known) in tables.items()
+            for name, word in mapping.items()
+            if word not in known
+        ]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
+    @property
+    def known_statuses(self) -> frozenset[str]:
+        """The words of the rules for where goods are, with those that the tables name."""
+        named = (*self.address.free, *self.address.for_a_fee, *self.address.colleague)
+        return frozenset({*STATUSES, *named, *(word for row in self.refunds.values() for word in row.statuses)})
+
+    @property
+    def known_states(self) -> frozenset[str]:
+        """The words of the rules for where an order is, with those that the tables name."""
+        return frozenset({*STATES, *(word for row in self.refunds.values() for word in row.states)})
+
+    def status_of(self, word: str) -> str:
+        """The rules' word for the company's own `word` of a status."""
+        return self.statuses.get(word, word)
+
+    def state_of(self, word: str) -> str:
+        """The rules' word for the company's own `word` of a state."""
+        return self.states.get(word, word)
+
 
 class Replies(_Table):
     """``replies.toml``."""
@@ -103,15 +144,32 @@ class Replies(_Table):
     greeting: str
     greeting_unknown: str
     closing: str
+    date: Annotated[str, Field(pattern=r"\{month\}")]
+    months: Annotated[tuple[str, ...], Field(min_length=12, max_length=12)]
     decisions: dict[str, str]
+    # In place of the same text of `decisions` where the estimate of the delivery has passed, or is not known.
+    estimate_passed: dict[str, str]
+    estimate_unknown: dict[str, str]
     offers: dict[str, str]
     requests: dict[str, str]
     wishes: dict[str, str]
     statuses: dict[str, str]
     methods: dict[str, str]
 
+    @model_validator(mode="after")
+    def _texts_are_there(self) -> Self:
+        """Every text of the sample has its counterpart, with no facts but the sample's."""
+        sample = _sample_texts()
+        wrong = [each for name in _TEXTS for each in _wrong(name, getattr(self, name), sample[name])]
+        of_all = {name: getattr(self, name) for name in ("greeting", "date")}
+        wrong += [each for name, text in of_all.items() for each in _wrong("", {name: text}, {name: sample[name]})]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return self
+
 
 Tables = TypeVar("Tables", bound=_Table)
+_TEXTS = ("decisions", "estimate_passed", "estimate_unknown", "offers", "requests", "wishes", "statuses")
 
 
 @lru_cache(maxsize=1)
@@ -132,12 +190,44 @@ def load_replies() -> Replies:
     return _load("replies.toml", Replies)
 
 
+def source(name: str) -> str:
+    """The file that ``policy.toml`` or ``replies.toml`` is read from, for people."""
+    return str(_own(name) or f"the sample company's {name}")
+
+
+def _sample_texts() -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath("replies.toml").read_text(encoding="utf-8"))
+
+
+def _wrong(table: str, texts: Mapping[str, str], sample: Mapping[str, str]) -> list[str]:
+    at = f"{table}." if table else ""
+    wrong = [f"{at}{name}: the text is missing" for name in sample if name not in texts]
+    known = {fact for text in sample.values() for fact in _facts(text)}
+    for name, text in texts.items():
+        try:
+            unknown = [fact for fact in _facts(text) if fact not in known]
+        except ValueError:
+            wrong.append(f"{at}{name}: a brace has no counterpart")
+            continue
+        if unknown:
+            wrong.append(f"{at}{name}: there is a fact in braces that is none of {', '.join(sorted(known))}")
+    return wrong
+
+
+def _facts(text: str) -> list[str]:
+    return [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+
+
 def _load(name: str, kind: type[Tables]) -> Tables:
     return OperatorFile(_place(name), "WAYBILL_CUSTOMER_OPERATIONS_DIR", code="policy_invalid").read(kind)
 
 
 def _place(name: str) -> Traversable:
     """The operator's file if there is one, else the sample's, of a fictional parcel company."""
+    return _own(name) or files(__package__).joinpath(name)
+
+
+def _own(name: str) -> Path | None:
     folder = get_settings().customer_operations_dir
     own = None if folder is None else folder / name
-    return own if own is not None and own.exists() else files(__package__).joinpath(name)
+    return own if own is not None and own.exists() else None

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from core.kit.errors import Unavailable
-from core.kit.settings import get_settings
 from pipelines._kit.tools.answers import require_readable
 from pipelines._kit.tools.client import ToolAnswerInvalid
 from pipelines._kit.tools.policies import Effect, ToolPolicy, ToolServer
@@ -22,6 +22,8 @@ from pipelines.customer_operations.replies import describe
 from tests.factories.shop import ORDER, TOML, Shop, shop
 from waybill.cli.main import app
 
+KNOWN = "ATT, COL, DEP, DLV, HLD, LBL, LST, OFD, RTS, SRT, TRN"
+KNOWN_STATES = "booked, canceled, cancelled, delivered, in_transit, lost, returned"
 OWN = """
 [statuses]
 delivered = "DLV"
@@ -35,19 +37,6 @@ open = "booked"
 def served() -> Iterator[Shop]:
     with shop() as opened:
         yield opened
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An operator's folder, in force."""
-    monkeypatch.setenv("WAYBILL_CUSTOMER_OPERATIONS_DIR", str(tmp_path))
-    readers = (get_settings, load_policy, load_replies, policy_version)
-    for each in readers:
-        each.cache_clear()
-    yield tmp_path
-    monkeypatch.undo()
-    for each in readers:
-        each.cache_clear()
 
 
 def decided(policy: Policy, intent: str, **order: object) -> Decision:
@@ -158,3 +147,42 @@ def test_the_sample_is_written_for_a_start_and_nothing_is_overwritten(tmp_path: 
     assert CliRunner().invoke(app, ["tools", "init", str(tmp_path)]).exit_code == 0
     assert (tmp_path / "replies.toml").read_text(encoding="utf-8") == "mine"
     assert "order_pattern" in (tmp_path / "policy.toml").read_text(encoding="utf-8")
+
+
+def test_the_check_tries_the_number_and_the_words_of_the_tested_order(served: Shop, folder: Path) -> None:
+    file = folder / "shop.toml"
+    file.write_text(TOML.format(url=served.url), encoding="utf-8")
+
+    def tried() -> tuple[int, dict[str, Any]]:
+        for each in (load_policy, load_replies):
+            each.cache_clear()
+        arguments = ["tools", "check", str(file), "--json", "--customer", "a@b.c", "--order", "S-1"]
+        run = CliRunner().invoke(app, arguments)
+        read = json.loads(run.stdout or "{}")
+        return run.exit_code, {each["operation"]: each for each in read.get("operations", [])} | read
+
+    wrong = tried()[1]
+    assert wrong["get_order"]["missing"] == [
+        "policy.toml: order_pattern does not match S-1, so no message names this order",
+        f"policy.toml: no rule knows delivered; map it in [statuses], as delivered = one of {KNOWN}",
+        f"policy.toml: no rule knows open; map it in [states], as open = one of {KNOWN_STATES}",
+    ]
+    assert wrong["read_from"]["policy.toml"] == "the sample company's policy.toml"
+
+    shipped = files("pipelines.customer_operations.policies").joinpath("policy.toml").read_text("utf-8")
+    own = folder / "policy.toml"
+    own.write_text(shipped.replace("VHD\\\\d{6}", "S-\\\\d+") + OWN, encoding="utf-8")
+    right = tried()[1]
+    assert right["get_order"]["missing"] == []
+    assert right["get_order"]["notes"][1:] == [
+        "order_pattern matches S-1",
+        "[statuses] delivered is DLV: customers read \u201cdelivered\u201d",
+        "[states] open is booked",
+    ]
+    assert right["read_from"]["policy.toml"] == str(own)
+
+    (folder / "replies.toml").write_text('greeting = "Hallo {naam}"', encoding="utf-8")
+    assert tried()[0] != 0
+    (folder / "replies.toml").unlink()
+    own.write_text(f'{shipped}\n[statuses]\nNEW = "XYZ"\n', encoding="utf-8")
+    assert tried()[0] != 0

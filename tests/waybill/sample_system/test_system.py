@@ -74,7 +74,7 @@ def test_an_order_is_shown_only_to_its_customer(system: Attached, client: McpCli
     assert refusal(system, client, "get_order", customer_id="C-1002", reference="VH-300001") == "order_unknown"
     assert refusal(system, client, "find_customer", email="nobody@example.org") == "customer_unknown"
     public = call(system, client, "track_parcel", tracking="VHD300001")
-    assert set(public) == {"tracking", "status", "promised_on", "last_scan_on", "last_scan_town"}
+    assert set(public) == {"tracking", "status", "promised_on", "last_scan_on", "last_scan_town", "today"}
 
 
 def test_the_same_key_refunds_once_and_another_call_under_it_is_refused(system: Attached, client: McpClient) -> None:
