@@ -19,6 +19,8 @@ from tests.factories.console_figures import made_figures
 from tests.factories.console_things import HOSTILE, made_things, submit
 
 pytestmark = [
+    # Its figures are settlements that no model call had.
+    pytest.mark.own_database,
     pytest.mark.heavy,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt install chromium)"),
     pytest.mark.skipif(

@@ -13,6 +13,9 @@ from tests.factories.browser import Browser
 from tests.factories.console_figures import CHARGED, charge
 from tests.factories.tenancy import audit_trail
 
+# Its figures are settlements that no model call had.
+pytestmark = pytest.mark.own_database
+
 MODEL = "a-model-nobody-priced"
 NONE = "\N{EN DASH}"
 

@@ -24,6 +24,9 @@ from tests.factories.console_figures import made_figures
 from tests.factories.console_things import HOSTILE, made_things
 from tests.factories.tenancy import role_key
 
+# Its figures are settlements that no model call had.
+pytestmark = pytest.mark.own_database
+
 PUBLIC_PAGES = {
     ("GET", "/console/sign-in"),
     ("POST", "/console/sign-in"),

@@ -14,6 +14,9 @@ from tests.factories.console_figures import fill, made_figures, url_of
 from tests.factories.quality import Ended, write_ended
 from tests.factories.tenancy import audit_trail
 
+# Its figures are settlements that no model call had.
+pytestmark = pytest.mark.own_database
+
 TEXT = "plain"
 
 
