@@ -1,7 +1,11 @@
 """Flower's options. Flower reads them from this file, so the password is in no argument and no environment variable."""
 
+from celery import current_app
+
 from core.kit.settings import get_settings
 
+# Flower knows brokers by the scheme of their address, and our transport hides it.
+current_app.conf.broker_transport = None
 _password = get_settings().flower_password
 assert _password is not None, "WAYBILL_FLOWER_PASSWORD is not set"
 basic_auth = [f"waybill:{_password.get_secret_value()}"]

@@ -250,7 +250,7 @@ def test_the_waybill_of_a_job_tells_its_story_and_proves_it(
     answer = mine.get(path)
     assert "retry-after" not in answer.headers
     waybill = answer.json()
-    assert "Ada" not in answer.text
+    assert "Lovelace" not in answer.text
     assert (waybill["job"]["state"], waybill["job"]["attempts"]) == ("succeeded", 1)
     assert waybill["project_id"] == encode(PROJECT, key.project_id)
     attempt = waybill["attempts"][0]
