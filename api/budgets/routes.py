@@ -44,21 +44,26 @@ BudgetId = Annotated[str, Path(description="The budget's id.", examples=["bud_01
 @requires("budgets:write", organization_wide=True)
 async def create_budget(request: Request, body: CreateBudget) -> Response:
     """A new budget."""
-    new = NewBudget(
+    new = new_budget(body)
+    identity = identify_request(request, await request.body())
+    return respond_answer(await get_runtime(request).in_thread(_create, request, new, identity))
+
+
+def new_budget(body: CreateBudget) -> NewBudget:
+    """The budget that `body` asks for. Raises `Unprocessable`."""
+    return NewBudget(
         name=body.name,
         limit_usd=to_amount(body.limit_usd),
         scope=body.scope,
-        scope_id=scope_id_of(body),
+        scope_id=_scope_id(body),
         period=body.period,
         hard=body.hard,
         on_exhaustion=body.on_exhaustion,
         thresholds=tuple(body.thresholds),
     )
-    identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_create, request, new, identity))
 
 
-def scope_id_of(body: CreateBudget) -> UUID | None:
+def _scope_id(body: CreateBudget) -> UUID | None:
     """The id of the project or key. Raises `Unprocessable` naming ``body.scope_id``."""
     if body.scope_id is None:
         return None

@@ -57,3 +57,9 @@ def size(count: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" or value >= 10 else f"{value:.1f} {unit}"  # noqa: PLR2004
         value /= _STEP
     return f"{value:.1f} {_UNITS[-1]}"
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    """The trace that a W3C traceparent names."""
+    parts = (traceparent or "").split("-")
+    return parts[1] if len(parts) == 4 else None  # noqa: PLR2004 - its four fields

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import Path, Query, Request, Response
 
 from api.answers import parse_id
+from api.console import formats
 from api.console.jobs.acts import cancel_job, run_again
 from api.console.jobs.live import JobEvents
 from api.console.jobs.previews import TEXT_MAX_BYTES, preview_of
@@ -79,8 +80,7 @@ class Seen:
     @property
     def trace_id(self) -> str | None:
         """Its trace, as logs and backends name it."""
-        parts = (self.job.traceparent or "").split("-")
-        return parts[1] if len(parts) == 4 else None  # noqa: PLR2004 - the four fields of a W3C traceparent
+        return formats.trace_id(self.job.traceparent)
 
 
 @router.get("/{job_id}")

@@ -8,7 +8,7 @@ from fastapi import Query, Request, Response
 from api import cursors
 from api.answers import parse_id
 from api.backtests.routes import reserve_of, scope_of, window_of
-from api.budgets.routes import scope_id_of
+from api.budgets.routes import new_budget
 from api.budgets.schemas import CreateBudget, UpdateBudget, to_amount
 from api.console.forms import parse_form
 from api.console.rendering import flash, render
@@ -22,7 +22,7 @@ from core.forecasts.burn import forecast
 from core.keys.principal import Principal
 from core.kit.db import SingleStatement
 from core.kit.ids import BUDGET, KEY, PROJECT, encode
-from core.ledger.records import Budget, BudgetChange, NewBudget
+from core.ledger.records import Budget, BudgetChange
 from core.ledger.reports.costs import WHOLE_ORGANIZATION
 
 router = new_router("/money/budgets")
@@ -66,16 +66,7 @@ async def create(request: Request) -> Response:
     fields = form(request)
     given = {name: fields.get(name) or None for name in ("name", "limit_usd", "scope", "scope_id", "period")}
     body = parse_form(CreateBudget, {**given, "hard": fields.get("hard") == "yes"})
-    new = NewBudget(
-        name=body.name,
-        limit_usd=to_amount(body.limit_usd),
-        scope=body.scope,
-        scope_id=scope_id_of(body),
-        period=body.period,
-        hard=body.hard,
-        on_exhaustion=body.on_exhaustion,
-        thresholds=tuple(body.thresholds),
-    )
+    new = new_budget(body)
     made = await change(request, lambda runtime, session, principal: runtime.budgets.create(session, principal, new))
     get_runtime(request).jobs.room.evict()
     return flash(redirect(request, f"{_LIST}/{encode(BUDGET, made.id)}"), _("The budget is in force."))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from api.console import formats
 from api.deps import Runtime
 from core.jobs.records import JobRecord
 from core.jobs.service import listed
@@ -74,8 +75,7 @@ class Run:
     @property
     def trace_id(self) -> str | None:
         """Its trace, as logs and backends name it."""
-        parts = (self.job.traceparent or "").split("-")
-        return parts[1] if len(parts) == 4 else None  # noqa: PLR2004 - the four fields of a W3C traceparent
+        return formats.trace_id(self.job.traceparent)
 
 
 def see(runtime: Runtime, session: SingleStatement, principal: Principal, job_id: UUID) -> Run:
