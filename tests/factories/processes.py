@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import psycopg
@@ -18,6 +17,7 @@ from core.kit.settings import Settings
 from tests.factories.forking import fork
 from tests.factories.services import PASSWORDS, SHARED
 from tests.factories.waiting import wait_until
+from waybill.stack.fork_server import Forked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,20 +88,19 @@ def environment(settings: Settings, kind: Kind | None = None, **extra: str) -> d
 class Process:
     """A running process of the product and the file that holds what it logged."""
 
-    def __init__(self, forked: ForkServerProcess, log: Path) -> None:
+    def __init__(self, forked: Forked, log: Path) -> None:
         self._forked = forked
         self.log = log
 
     @property
     def pid(self) -> int:
         """Its process id, which is also that of its group."""
-        assert self._forked.pid is not None
         return self._forked.pid
 
     @property
     def exit_code(self) -> int | None:
         """What it ended with, minus the signal that ended it; None while it runs."""
-        return self._forked.exitcode
+        return self._forked.poll()
 
     def output(self) -> str:
         """Everything logged so far."""
@@ -126,10 +125,7 @@ class Process:
 
     def wait(self, timeout_seconds: float) -> int:
         """Wait for its end; returns the exit code. Raises `TimeoutError`."""
-        self._forked.join(timeout_seconds)
-        if self.exit_code is None:
-            raise TimeoutError(f"process {self.pid} has not ended after {timeout_seconds} s")
-        return self.exit_code
+        return self._forked.wait(timeout_seconds)
 
     def stop(self, timeout_seconds: float = 30) -> int:
         """SIGTERM and wait; returns the exit code."""

@@ -4,7 +4,6 @@ Each command imports only its own role's code, inside the command: the images of
 separate, and neither contains the other's packages.
 """
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -128,12 +127,13 @@ def flower(
             remedy="run `waybill up`, or set REDIS_URL",
             code="redis_not_configured",
         )
-    listen = [f"--address={host}", f"--port={settings.flower_port if port is None else port}"]
+    from celery.__main__ import main
+
     options = find_spec("workers.flower_config")
     assert options is not None
-    command = [sys.executable, "-m", "celery", "-A", "workers.app", "-q", "flower", f"--conf={options.origin}", *listen]
-    sys.stdout.flush()
-    os.execv(sys.executable, command)  # noqa: S606
+    listen = [f"--address={host}", f"--port={settings.flower_port if port is None else port}"]
+    sys.argv = ["celery", "-A", "workers.app", "-q", "flower", f"--conf={options.origin}", *listen]
+    main()
 
 
 def migrate(

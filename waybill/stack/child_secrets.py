@@ -19,6 +19,16 @@ def give_passwords(home: Home, settings: Settings) -> dict[str, str]:
     return passwords
 
 
+def environment_without_secrets() -> dict[str, str]:
+    """This process's environment without the settings that are secret."""
+    hidden = _hidden()
+    return {name: value for name, value in os.environ.items() if name.upper() not in hidden}
+
+
+def _hidden() -> set[str]:
+    return {spelled for name in secret_settings() for spelled in variables_of(name)}
+
+
 class ChildSecrets:
     """Writes the folders below `settings.home`; `passwords` are those of the logins; empty for an external Postgres."""
 
@@ -26,11 +36,10 @@ class ChildSecrets:
         self._settings = settings
         self._passwords = passwords
         self._folder = settings.home / SECRETS_FOLDER
-        self._hidden = {spelled for name in secret_settings() for spelled in variables_of(name)}
+        self._hidden = _hidden()
 
     def environment(self, child: Child) -> dict[str, str]:
         """The environment of `child`: this process's and the settings, with the path of its secrets folder."""
-        inherited = {name: value for name, value in os.environ.items() if name.upper() not in self._hidden}
         plain = {
             variable_of(name): spell(value)
             for name in sorted(self._settings.model_fields_set - secret_settings())
@@ -39,7 +48,12 @@ class ChildSecrets:
         # Children report in their logs that they are ready.
         if self._settings.log_level in {"warning", "error"}:
             plain["WAYBILL_LOG_LEVEL"] = "info"
-        return {**inherited, **plain, **child.environment, "WAYBILL_SECRETS_DIR": str(self._write(child))}
+        return {
+            **environment_without_secrets(),
+            **plain,
+            **child.environment,
+            "WAYBILL_SECRETS_DIR": str(self._write(child)),
+        }
 
     def remove(self) -> None:
         """Remove all of them."""

@@ -21,6 +21,33 @@ from waybill.stack.sample_system import attached_port, token_of
 from waybill.stack.scraping import LOOPBACK, metrics_environment, metrics_ports
 
 _PROBE_TIMEOUT_SECONDS = 2.0
+_PYTHON = (sys.executable, "-P", "-m")
+# What most of the children import. None of it starts a thread or reads a setting while it is imported, as `workers.app`
+# does; half of a worker's start is the models that LangGraph and MCP define with pydantic.
+SHARED_MODULES = (
+    "api.server",
+    "celery.apps.worker",
+    "celery.concurrency.thread",
+    "celery.fixups.django",
+    "celery.worker.consumer",
+    "kombu.transport.redis",
+    "langchain_mcp_adapters.sessions",
+    "langgraph.checkpoint.serde.jsonplus",
+    "langgraph.graph",
+    "langgraph.runtime",
+    "langsmith.run_helpers",
+    "mcp.types",
+    "pipelines.capabilities",
+    "waybill.cli.main",
+    "workers.batches",
+    "workers.context",
+    "workers.deliverer",
+    "workers.heartbeat",
+    "workers.maintenance",
+    "workers.services",
+    "workers.shadows",
+    "workers.supervisor",
+)
 _OK = 200
 
 
@@ -292,5 +319,10 @@ def spell(value: Any) -> str:
     return str(value)
 
 
+def module_of(argv: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The module of this Python that `argv` runs, with its arguments; None if it runs something else."""
+    return argv[len(_PYTHON) :] if argv[: len(_PYTHON)] == _PYTHON else None
+
+
 def _waybill(*arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-P", "-m", "waybill", *arguments)
+    return (*_PYTHON, "waybill", *arguments)

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import BinaryIO
 
 from waybill.stack.child import guarded
-from waybill.stack.plan import Child
+from waybill.stack.fork_server import Forked, ForkServer
+from waybill.stack.plan import Child, module_of
 
 _LOG_MAX_BYTES = 16 * 1024 * 1024
 _TAIL_BYTES = 16 * 1024
@@ -75,6 +77,7 @@ class ChildProcess:
         log: Path,
         environment: dict[str, str],
         patience: Patience,
+        forks: ForkServer | None,
         *,
         born: Callable[[int], None],
         gone: Callable[[int], None],
@@ -87,7 +90,8 @@ class ChildProcess:
         self._environment = {**environment, **child.environment}
         self._born = born
         self._gone = gone
-        self._process: subprocess.Popen[bytes] | None = None
+        self._forks = forks
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._log_start = 0
 
     @property
@@ -96,22 +100,29 @@ class ChildProcess:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start it in a session of its own, appending to its log."""
+        """Start it in a process group of its own, appending to its log."""
         if self.log.exists() and self.log.stat().st_size > _LOG_MAX_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
+        module = module_of(self.child.argv)
         with self.log.open("ab") as log:
             self._log_start = log.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - the plan's own command
-                guarded(self.child.argv),
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            if self._forks is not None and module is not None:
+                self._process = self._forks.fork(module, self._environment, self.log, Path.cwd())
+            else:
+                self._process = self._spawn(log)
         self._born(self._process.pid)
         self.is_ready = False
         self.crashes.started()
+
+    def _spawn(self, log: BinaryIO) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - the plan's own command
+            guarded(self.child.argv),
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
     def look(self) -> bool:
         """Check readiness; returns whether it has just become ready."""

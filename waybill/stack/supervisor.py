@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -23,9 +23,10 @@ from pydantic import SecretStr
 
 from core.kit.settings import Settings
 from core.kit.signing import generate_seed
-from waybill.stack import plan, sample_system
-from waybill.stack.child_secrets import ChildSecrets, give_passwords
+from waybill.stack import fork_server, plan, sample_system
+from waybill.stack.child_secrets import ChildSecrets, environment_without_secrets, give_passwords
 from waybill.stack.errors import StackError
+from waybill.stack.fork_server import ForkServer
 from waybill.stack.home import PSEUDONYM_KEY_FILE, SECRET_KEY_FILE, SIGNING_KEY_FILE, Home
 from waybill.stack.interruption import Interruptions
 from waybill.stack.leftovers import without_leftovers
@@ -103,9 +104,9 @@ class Stack:
 
     `report` is called with a `Notice` for each event. `api_port` overrides the settings. A port that is set explicitly
     must be free; a default port that is in use is replaced by a free one. With `guard`, an analyzer is started unless
-    the settings name one. `children` is the plan of what runs besides the servers. From `start` to `stop`, the stack
-    handles SIGINT, SIGTERM and SIGHUP: they make `wait` return, and raise KeyboardInterrupt in the caller's code. A
-    second signal during `stop` kills instead of asking.
+    the settings name one. `children` is the plan of what runs besides the servers, and `modules` what its Python
+    processes share. From `start` to `stop`, the stack handles SIGINT, SIGTERM and SIGHUP: they make `wait` return, and
+    raise KeyboardInterrupt in the caller's code. A second signal during `stop` kills instead of asking.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Stack:
         report: Callable[[Notice], None] | None = None,
         children: Plan = plan_children,
         patience: Patience | None = None,
+        modules: Sequence[str] = plan.SHARED_MODULES,
     ) -> None:
         self._given = settings if api_port is None else settings.model_copy(update={"api_port": api_port})
         self._flower = flower
@@ -125,11 +127,13 @@ class Stack:
         self._report = report
         self._plan = children
         self._patience = patience or Patience()
+        self._modules = modules
         self._home = Home(settings.home)
         self._interruptions = Interruptions()
         self._parts: list[_Part] = []
         self._children: list[ChildProcess] = []
         self._secrets: ChildSecrets | None = None
+        self._forks: ForkServer | None = None
         self._reaper: subprocess.Popen[str] | None = None
         self._is_started = False
         self.running: Running | None = None
@@ -206,6 +210,8 @@ class Stack:
             self._home.remove_run_file()
             (self._home.folder / TARGETS_FILE).unlink(missing_ok=True)
             self._stop_children()
+            if self._forks is not None:
+                self._forks.stop()
             if self._secrets is not None:
                 self._secrets.remove()
         self._parts, self._children, self.running = [], [], None
@@ -222,6 +228,10 @@ class Stack:
         settings = without_leftovers(self._given, self._home)
         self._home.remove_run_file()
         self._employ_reaper()
+        if fork_server.IS_AVAILABLE:
+            # It imports while the servers start.
+            self._forks = ForkServer(self._modules, environment_without_secrets(), self._home.logs / "fork-server.log")
+            self._forks.start()
         if settings.database_url is None:
             postgres = self._start_server("postgres", EmbeddedPostgres(self._home.folder / "postgres"), signal.SIGINT)
             settings = settings.model_copy(update={"database_url": SecretStr(postgres.url)})
@@ -352,6 +362,9 @@ class Stack:
         self._secrets = ChildSecrets(settings, give_passwords(self._home, settings) if is_ours else {})
         children = self._plan(settings, with_flower)
         prepare_shared(children)
+        while self._forks is not None and not self._forks.look():
+            self._require_no_interruption()
+            sleep(_TICK_SECONDS)
         for child in children:
             self._require_no_interruption()
             process = ChildProcess(
@@ -359,6 +372,7 @@ class Stack:
                 self._home.logs / f"{child.name}.log",
                 self._secrets.environment(child),
                 self._patience,
+                self._forks,
                 born=lambda pid: self._notify_reaper(f"+{pid} {int(signal.SIGTERM)}"),
                 gone=lambda pid: self._notify_reaper(f"-{pid}"),
             )

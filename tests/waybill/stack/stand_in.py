@@ -55,7 +55,12 @@ def say(notice: Notice) -> None:
 def main(names: list[str]) -> int:
     patience = Patience(crashes_max=3, first_pause_seconds=0.1, ready_seconds=60.0)
     stack = Stack(
-        Settings(), flower=False, report=say, children=lambda _settings, _flower: children(names), patience=patience
+        Settings(),
+        flower=False,
+        report=say,
+        children=lambda _settings, _flower: children(names),
+        patience=patience,
+        modules=(),
     )
     try:
         with stack:
