@@ -102,8 +102,11 @@ class Supervisor:
 
     def work(self, writing: int) -> int:
         """The child's part: be the worker, and report its state to the supervisor on `writing`."""
-        from core.kit.metrics import WORKER_REPLACEMENTS
-        from workers.worker import main as work
+        from core.kit.garbage import uncollected
+
+        with uncollected():
+            from core.kit.metrics import WORKER_REPLACEMENTS
+            from workers.worker import main as work
 
         for cause, times in self._replaced.items():
             WORKER_REPLACEMENTS.labels(self._pool, cause).inc(times)

@@ -39,8 +39,11 @@ def api(
     ] = None,
 ) -> None:
     """Serve the HTTP API until SIGTERM, then drain: open requests finish, and streams end so that clients reconnect."""
-    from api.server import run
-    from core.kit.settings import get_settings
+    from core.kit.garbage import uncollected
+
+    with uncollected():
+        from api.server import run
+        from core.kit.settings import get_settings
 
     changes = {name: value for name, value in (("api_host", host), ("api_port", port)) if value is not None}
     run(get_settings().model_copy(update=changes))
@@ -83,16 +86,22 @@ def worker(
 
 def dispatcher() -> None:
     """Dispatch due jobs to the workers until SIGTERM. Run two: if one stops, the other takes over within seconds."""
-    from core.kit.settings import get_settings
-    from workers.dispatcher import main
+    from core.kit.garbage import uncollected
+
+    with uncollected():
+        from core.kit.settings import get_settings
+        from workers.dispatcher import main
 
     main(get_settings())
 
 
 def deliverer() -> None:
     """Send webhooks until SIGTERM, then finish open attempts. Run any number: they share the work."""
-    from core.kit.settings import get_settings
-    from workers.deliverer import main
+    from core.kit.garbage import uncollected
+
+    with uncollected():
+        from core.kit.settings import get_settings
+        from workers.deliverer import main
 
     main(get_settings())
 

@@ -8,7 +8,6 @@ Both sides speak lines of JSON over a socket pair: the client orders imports and
 ready, and each fork's process id and end.
 """
 
-import gc
 import json
 import os
 import runpy
@@ -26,6 +25,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from core.kit.garbage import uncollected
 from core.kit.parentage import end_with_parent
 from waybill.stack.errors import StackError
 
@@ -224,13 +224,12 @@ class _Server:
                 self._report(ended=ended[0], status=ended[1])
 
     def _import(self, modules: list[str]) -> None:
-        for module in modules:
-            # What is not installed is missed by the fork that needs it.
-            with suppress(ModuleNotFoundError):
-                import_module(module)
-        # A collection would touch, and so copy, every page of what was imported.
-        gc.collect()
-        gc.freeze()
+        # A collection in a fork would also touch, and so copy, every page of what was imported.
+        with uncollected():
+            for module in modules:
+                # What is not installed is missed by the fork that needs it.
+                with suppress(ModuleNotFoundError):
+                    import_module(module)
         self._report(ready=True)
 
     def _is_fork(self) -> bool:
@@ -276,11 +275,8 @@ def main(descriptor: int, parent: int) -> None:
     """Serve the client of `descriptor`, which is the process `parent`."""
     end_with_parent(parent, signal.SIGTERM)
     channel = socket.socket(fileno=descriptor)
-    # A collection during the imports finds nothing to collect, and takes a sixth of them.
-    gc.disable()
     order = _Server(channel).run()
     if order is not None:
-        gc.enable()
         _become(*order)
 
 
