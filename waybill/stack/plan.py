@@ -18,7 +18,7 @@ from core.kit.settings import Settings
 from waybill.stack.errors import StackError
 from waybill.stack.postgres import free_port
 from waybill.stack.sample_system import attached_port, token_of
-from waybill.stack.scraping import LOOPBACK, metrics_environment, metrics_ports
+from waybill.stack.scraping import LOOPBACK, SHARED_FOLDER, metrics_environment, metrics_ports
 
 _PROBE_TIMEOUT_SECONDS = 2.0
 _PYTHON = (sys.executable, "-P", "-m")
@@ -125,6 +125,13 @@ class Child:
     secrets: dict[str, str] = field(default_factory=dict)
     # Address of its metrics, as host:port.
     metrics: str | None = None
+
+    @property
+    def module(self) -> tuple[str, ...] | None:
+        """The module of this Python that it runs, with its arguments, if a fork can become it."""
+        is_python = self.argv[: len(_PYTHON)] == _PYTHON
+        # prometheus_client looks for the folder once, when it is imported.
+        return self.argv[len(_PYTHON) :] if is_python and SHARED_FOLDER not in self.environment else None
 
 
 Plan = Callable[[Settings, bool], Sequence[Child]]
@@ -317,11 +324,6 @@ def spell(value: Any) -> str:
     if isinstance(value, list | dict):
         return json.dumps(value, default=spell)
     return str(value)
-
-
-def module_of(argv: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The module of this Python that `argv` runs, with its arguments; None if it runs something else."""
-    return argv[len(_PYTHON) :] if argv[: len(_PYTHON)] == _PYTHON else None
 
 
 def _waybill(*arguments: str) -> tuple[str, ...]:

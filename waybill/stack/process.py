@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from waybill.stack.child import guarded
 from waybill.stack.fork_server import Forked, ForkServer
-from waybill.stack.plan import Child, module_of
+from waybill.stack.plan import Child
 
 _LOG_MAX_BYTES = 16 * 1024 * 1024
 _TAIL_BYTES = 16 * 1024
@@ -103,7 +103,7 @@ class ChildProcess:
         """Start it in a process group of its own, appending to its log."""
         if self.log.exists() and self.log.stat().st_size > _LOG_MAX_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
-        module = module_of(self.child.argv)
+        module = self.child.module
         with self.log.open("ab") as log:
             self._log_start = log.tell()
             if self._forks is not None and module is not None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TARGETS_FILE = "prometheus-targets.json"
 LOOPBACK = "127.0.0.1"
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 # Below the ports that the kernel gives to outgoing connections (32768 and up, ip(7)): none of those takes one of ours
 # while its process is started again.
 _LOWEST, _HIGHEST = 20_000, 32_000
@@ -38,14 +39,14 @@ def metrics_ports(settings: Settings) -> Iterator[int]:
 
 def metrics_environment(port: int, *, shared: Path | None = None) -> dict[str, str]:
     """Settings that expose a process's metrics on loopback `port`; a process with children shares them in `shared`."""
-    folder = {} if shared is None else {"PROMETHEUS_MULTIPROC_DIR": str(shared)}
+    folder = {} if shared is None else {SHARED_FOLDER: str(shared)}
     return {"WAYBILL_METRICS_PORT": str(port), "WAYBILL_METRICS_HOST": LOOPBACK, **folder}
 
 
 def prepare_shared(children: Sequence["Child"]) -> None:
     """Empty the shared metrics folders, which may hold values of an earlier stack."""
     for child in children:
-        if folder := child.environment.get("PROMETHEUS_MULTIPROC_DIR"):
+        if folder := child.environment.get(SHARED_FOLDER):
             shutil.rmtree(folder, ignore_errors=True)
             Path(folder).mkdir(parents=True, mode=0o700)
 

@@ -182,3 +182,11 @@ def test_readiness() -> None:
     assert Logged("owned", times=2).is_met("owned\nowned")
     assert not Logged("owned", times=2).is_met("owned")
     assert not Answers("127.0.0.1", free_port(), "/readyz").is_met("")
+
+
+def test_a_child_that_shares_its_metrics_imports_everything_itself() -> None:
+    alone, shared = metrics_environment(20_000), metrics_environment(20_000, shared=Path("metrics"))
+    argv = (sys.executable, "-P", "-m", "waybill", "worker")
+    assert Child("one", argv, Logged(""), environment=alone).module == ("waybill", "worker")
+    assert Child("one", argv, Logged(""), environment=shared).module is None
+    assert Child("one", (sys.executable, "-c", "pass"), Logged("")).module is None
