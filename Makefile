@@ -41,7 +41,7 @@ $(STAMP): $(ROOT)requirements.lock $(ROOT)pyproject.toml
 	@echo "installing the locked packages"
 	@cd $(ROOT) && VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
 	@cd $(ROOT) && VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --editable .
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+	@cd $(ROOT) && $(BIN)/python -m compileall -q -j 0 $(VENV)/lib api core pipelines waybill workers >/dev/null 2>&1 || true
 	@touch $@
 
 lock: ## Resolve pyproject.toml again into requirements.lock, and from it the locks of the images
