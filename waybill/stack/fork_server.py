@@ -191,6 +191,7 @@ class _Server:
         self._channel = channel
         self._unread = b""
         self._pid = os.getpid()
+        self._commands: dict[int, str] = {}
         self._waking, self._woken = os.pipe()
         os.set_blocking(self._woken, False)
         signal.set_wakeup_fd(self._woken)
@@ -200,11 +201,11 @@ class _Server:
     def run(self) -> list[Any] | None:
         """Obey until the client is gone. Returns None in the server, and in each fork what to become."""
         while True:
-            readable, _, _ = select.select([self._channel, self._waking], [], [])
+            readable, _, _ = select.select([self._channel.fileno(), self._waking], [], [])
             if self._waking in readable:
                 os.read(self._waking, _READ_BYTES)
                 self._reap()
-            if self._channel in readable:
+            if self._channel.fileno() in readable:
                 data = self._channel.recv(_READ_BYTES)
                 if not data:
                     return None
@@ -212,7 +213,7 @@ class _Server:
                 for line in map(json.loads, lines):
                     if "import" in line:
                         self._import(line["import"])
-                    elif self._is_fork():
+                    elif self._is_fork(" ".join(line["fork"][0])):
                         return list(line["fork"])
 
     def _report(self, **what: int | bool) -> None:
@@ -220,8 +221,16 @@ class _Server:
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                self._report(ended=ended[0], status=ended[1])
+            while True:
+                pid, status, used = os.wait4(-1, os.WNOHANG)
+                if not pid:
+                    return
+                self._report(ended=pid, status=status)
+                ending, seconds = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+                # With what the processes that it waited for have used.
+                command = self._commands.pop(pid)
+                sys.stderr.write(f"{command} ({pid}) ended with {ending} after {seconds:.2f} s of processor time\n")
+                sys.stderr.flush()
 
     def _import(self, modules: list[str]) -> None:
         # A collection in a fork would also touch, and so copy, every page of what was imported.
@@ -232,9 +241,10 @@ class _Server:
                     import_module(module)
         self._report(ready=True)
 
-    def _is_fork(self) -> bool:
+    def _is_fork(self, command: str) -> bool:
         pid = os.fork()
         if pid:
+            self._commands[pid] = command
             # Whoever comes first makes it the leader of its group, so that the client can signal that at once.
             with suppress(OSError):
                 os.setpgid(pid, pid)

@@ -73,7 +73,7 @@ def test_what_others_may_read_of_a_fork_names_it_and_holds_no_secret(server: For
     assert b"secret-of-the-fork" not in place.joinpath("environ").read_bytes()
 
 
-def test_each_end_is_reported_as_the_exit_code_of_a_process(server: ForkServer, programs: Path) -> None:
+def test_each_end_is_reported_as_the_exit_code_of_a_process(server: ForkServer, programs: Path, tmp_path: Path) -> None:
     refusing, log = _fork(server, programs, "refusing")
     failing, trace = _fork(server, programs, "failing")
     waiting, _ = _fork(server, programs, "waiting")
@@ -86,6 +86,7 @@ def test_each_end_is_reported_as_the_exit_code_of_a_process(server: ForkServer, 
         waiting.wait(0.2)
     waiting.terminate()
     assert waiting.wait(20) == -signal.SIGTERM
+    assert f"refusing ({refusing.pid}) ended with 7 after 0." in (tmp_path / "server.log").read_text()
 
 
 def test_a_killed_server_takes_its_forks_with_it_and_the_next_fork_starts_another(
