@@ -314,8 +314,11 @@ class Dispatcher:
         return self._slots
 
     def _sweep(self) -> None:
-        # Most pools are idle, and finding nothing in one takes a dozen round trips.
-        busy = queue.pools_to_sweep(self._database.single_system(), self._owned) if self._owned else set()
+        # In most pools there is nothing to do, and finding nothing in one takes a dozen round trips.
+        busy = set()
+        if self._owned:
+            age_seconds = self._settings.redispatch_after_seconds
+            busy = queue.pools_to_sweep(self._database.single_system(), self._owned, age_seconds)
         for pool in busy:
             self._pools[pool].sweep()
         if self._owned:

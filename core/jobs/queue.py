@@ -38,8 +38,8 @@ _LOCK = text(
 _LOOK_PAST = 1000
 
 # A skip scan: one index probe per (priority, project) that has anything due, however long its backlog is. A key at its
-# limit is skipped, so that it does not block the project's other keys. The room is counted here as well, so that a round
-# need not know it before it asks.
+# limit is skipped, so that it does not block the project's other keys. The room is counted here too, so that a round need
+# not know it before it asks.
 _DUE = text(f"""
 WITH RECURSIVE free AS (
   SELECT greatest(CAST(:window AS bigint) - count(*), 0) AS jobs FROM jobs WHERE pool = :pool AND ({IN_FLIGHT})
@@ -74,14 +74,17 @@ SELECT pool FROM unnest(CAST(:pools AS text[])) AS pool
 WHERE (SELECT true FROM jobs WHERE jobs.pool = pool.pool AND {DUE} LIMIT 1)
 """)
 
+_UNCLAIMED_LONG = "dispatched_at < now() - make_interval(secs => CAST(:older_than_seconds AS float8))"
+
 # One index probe per pool and reason to sweep it; if none of these matches, no statement of a sweep finds a job. Passed
-# deadlines and questions are few, whatever their pools.
+# deadlines and questions are few, whatever their pools. Of the rows in flight all are read: an index on the lease would
+# make its renewal write to every index of the table.
 _POOLS_TO_SWEEP = text(
     "SELECT pool FROM unnest(CAST(:pools AS text[])) AS pool WHERE "
     + " OR ".join(
         f"(SELECT true FROM jobs WHERE jobs.pool = pool.pool AND {condition} LIMIT 1)"
         for condition in (
-            f"({IN_FLIGHT})",
+            f"({IN_FLIGHT}) AND (lease_expires_at < now() OR state = 'queued' AND {_UNCLAIMED_LONG})",
             "cancel_requested_at IS NOT NULL AND state IN ('queued', 'running')",
             f"state = 'waiting' AND reason = '{Reason.BUDGET}'",
             f"parent_id IS NOT NULL AND {ACTIVE}",
@@ -112,10 +115,7 @@ _UNMARK = text(
     "UPDATE jobs SET dispatched_at = NULL"
     f" WHERE id = ANY(CAST(:ids AS uuid[])) AND {STATE_OF_NAMED} = 'queued' AND dispatched_at IS NOT NULL RETURNING id"
 )
-_UNCLAIMED = text(
-    "SELECT id FROM jobs WHERE pool = :pool AND state = 'queued'"
-    " AND dispatched_at < now() - make_interval(secs => CAST(:older_than_seconds AS float8)) LIMIT 10000"
-)
+_UNCLAIMED = text(f"SELECT id FROM jobs WHERE pool = :pool AND state = 'queued' AND {_UNCLAIMED_LONG} LIMIT 10000")
 _UNMARK_POOL = text(
     "UPDATE jobs SET dispatched_at = NULL WHERE pool = :pool AND state = 'queued' AND dispatched_at IS NOT NULL"
 )
@@ -377,9 +377,10 @@ def pools_with_due(executor: Executor, pools: Collection[str]) -> set[str]:
     return set(executor.execute(_POOLS_WITH_DUE, {"pools": sorted(pools)}).scalars())
 
 
-def pools_to_sweep(executor: Executor, pools: Collection[str]) -> set[str]:
-    """Those of `pools` in which `sweep`, `stop_orphans` or `unclaimed` may find something."""
-    return set(executor.execute(_POOLS_TO_SWEEP, {"pools": sorted(pools)}).scalars())
+def pools_to_sweep(executor: Executor, pools: Collection[str], unclaimed_seconds: float) -> set[str]:
+    """Those of `pools` in which `sweep`, `stop_orphans` or, given the same age, `unclaimed` may find something."""
+    asked = {"pools": sorted(pools), "older_than_seconds": unclaimed_seconds}
+    return set(executor.execute(_POOLS_TO_SWEEP, asked).scalars())
 
 
 def due_step(pool: str, window: int, full_keys: Mapping[UUID, UUID] = MappingProxyType({})) -> Step:

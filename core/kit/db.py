@@ -140,7 +140,7 @@ class Database:
             pool_timeout=settings.database_connect_timeout_seconds,
             pool_use_lifo=True,
             connect_args={
-                # psycopg waits for the answer to a BEGIN of its own, in pipeline mode too. So transactions are begun here.
+                # Transactions are begun here: psycopg waits for the answer to a BEGIN of its own, in a pipeline too.
                 "autocommit": True,
                 "application_name": application_name,
                 "connect_timeout": max(1, int(settings.database_connect_timeout_seconds)),

@@ -47,12 +47,12 @@ class GatheringPipeline(Pipeline):
 @contextmanager
 def gathering(connection: psycopg.Connection[Any]) -> Iterator[GatheringPipeline]:
     """What is executed in the block is sent and answered at its end. Raises the first error among the answers then."""
-    pipeline = connection._pipeline = GatheringPipeline(connection)
+    pipeline = connection._pipeline = GatheringPipeline(connection)  # noqa: SLF001 - see above
     try:
         with pipeline:
             yield pipeline
     finally:
-        connection._pipeline = None
+        connection._pipeline = None  # noqa: SLF001
 
 
 def _run(commands: list[Any]) -> None:

@@ -1,7 +1,7 @@
 """The SQL of signals and of their hourly sums."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 from core.quality.records import Context
 from core.quality.signals import Signal, Value
 
-_TYPES = {
+_CONTEXT = {
     "job_id": "uuid",
-    "signal": "text",
     "organization_id": "uuid",
     "project_id": "uuid",
     "capability": "text",
@@ -22,14 +21,23 @@ _TYPES = {
     "prompt_version": "text",
     "arm_id": "uuid",
     "is_shadow": "boolean",
-    "numerator": "float8",
-    "denominator": "float8",
     "ended_at": "timestamptz",
 }
-# Columns as arrays: one statement for some thousand rows, much faster than as many statements.
+_VALUE = {"of_job": "uuid", "signal": "text", "numerator": "float8", "denominator": "float8"}
+_WORDS_OF = {name: _CONTEXT[name] for name in ("job_id", "organization_id", "capability", "ended_at")}
+
+
+def _unnest(columns: dict[str, str], name: str) -> str:
+    arrays = ", ".join(f"CAST(:{column} AS {kind}[])" for column, kind in columns.items())
+    return f"unnest({arrays}) AS {name} ({', '.join(columns)})"
+
+
+# Columns as arrays: one statement for some thousand rows, much faster than as many statements. A context is given once
+# for all signals of its job.
 _INSERT = text(
-    f"INSERT INTO quality_signals ({', '.join(_TYPES)}) SELECT * FROM"
-    f" unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _TYPES.items())})"
+    f"INSERT INTO quality_signals ({', '.join(_CONTEXT)}, signal, numerator, denominator)"
+    f" SELECT {', '.join(f'context.{name}' for name in _CONTEXT)}, signal, numerator, denominator"
+    f" FROM {_unnest(_CONTEXT, 'context')} JOIN {_unnest(_VALUE, 'value')} ON of_job = context.job_id"
 )
 _REMOVE = text("""
 DELETE FROM quality_signals WHERE job_id = ANY(CAST(:ids AS uuid[])) AND signal = ANY(CAST(:signals AS text[]))
@@ -41,10 +49,10 @@ SELECT DISTINCT ON (job_id) job_id, organization_id, project_id, capability, mod
   is_shadow, ended_at
 FROM quality_signals WHERE job_id = ANY(CAST(:ids AS uuid[])) ORDER BY job_id, signal
 """)
-_WORDS = text("""
-INSERT INTO quality_inputs (job_id, organization_id, capability, words, ended_at)
-VALUES (:job_id, :organization_id, :capability, :words, :ended_at)
-""")
+_WORDS = text(
+    f"INSERT INTO quality_inputs ({', '.join(_WORDS_OF)}, words)"
+    f" SELECT * FROM {_unnest({**_WORDS_OF, 'words': 'bytea'}, 'given')}"
+)
 # In the order of the key, so that no two writers wait for each other.
 _ADD = text("""
 INSERT INTO quality_hours (organization_id, project_id, capability, model_version, prompt_version, signal, hour, jobs,
@@ -72,8 +80,18 @@ def insert(session: Session, measured: Sequence[Measured]) -> None:
     """Write signals, unless the job already has them, and add them to the sums of their hours."""
     if not measured:
         return
-    rows = [_to_row(each) for each in measured]
-    session.execute(_INSERT, {name: [row[name] for row in rows] for name in _TYPES})
+    contexts = {each.context.job_id: each.context for each in measured}.values()
+    values = [each.value for each in measured]
+    session.execute(
+        _INSERT,
+        {
+            **_columns(contexts, _CONTEXT),
+            "of_job": [each.context.job_id for each in measured],
+            "signal": [each.signal.value for each in values],
+            "numerator": [each.numerator for each in values],
+            "denominator": [each.denominator for each in values],
+        },
+    )
     add_to_hours(session, ((each, 1) for each in measured))
 
 
@@ -95,19 +113,8 @@ def contexts_of(session: Session, ids: Sequence[UUID]) -> dict[UUID, Context]:
 def insert_words(session: Session, words: Sequence[tuple[Context, bytes]]) -> None:
     """Write the word histograms of inputs."""
     if words:
-        session.execute(
-            _WORDS,
-            [
-                {
-                    "job_id": context.job_id,
-                    "organization_id": context.organization_id,
-                    "capability": context.capability,
-                    "words": histogram,
-                    "ended_at": context.ended_at,
-                }
-                for context, histogram in words
-            ],
-        )
+        columns = _columns([context for context, _ in words], _WORDS_OF)
+        session.execute(_WORDS, {**columns, "words": [histogram for _, histogram in words]})
 
 
 def add_to_hours(session: Session, measured: Iterable[tuple[Measured, int]]) -> None:
@@ -146,19 +153,5 @@ def add_to_hours(session: Session, measured: Iterable[tuple[Measured, int]]) -> 
         )
 
 
-def _to_row(each: Measured) -> dict[str, object]:
-    context, value = each.context, each.value
-    return {
-        "job_id": context.job_id,
-        "signal": value.signal.value,
-        "organization_id": context.organization_id,
-        "project_id": context.project_id,
-        "capability": context.capability,
-        "model_version": context.model_version,
-        "prompt_version": context.prompt_version,
-        "arm_id": context.arm_id,
-        "is_shadow": context.is_shadow,
-        "numerator": value.numerator,
-        "denominator": value.denominator,
-        "ended_at": context.ended_at,
-    }
+def _columns(contexts: Collection[Context], names: Iterable[str]) -> dict[str, list[object]]:
+    return {name: [getattr(context, name) for context in contexts] for name in names}
