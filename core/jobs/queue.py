@@ -38,8 +38,8 @@ _LOCK = text(
 _LOOK_PAST = 1000
 
 # A skip scan: one index probe per (priority, project) that has anything due, however long its backlog is. A key at its
-# limit is skipped, so that it does not block the project's other keys. The room is counted here too, so that a round need
-# not know it before it asks.
+# limit is skipped, so that it does not block the project's other keys. The room is counted here too, so that a round
+# need not know it before it asks.
 _DUE = text(f"""
 WITH RECURSIVE free AS (
   SELECT greatest(CAST(:window AS bigint) - count(*), 0) AS jobs FROM jobs WHERE pool = :pool AND ({IN_FLIGHT})
