@@ -1,7 +1,7 @@
 """The SQL of signals and of their hourly sums."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from core.quality.records import Context
 from core.quality.signals import Signal, Value
 
-_CONTEXT = {
+_TYPES = {
     "job_id": "uuid",
+    "signal": "text",
     "organization_id": "uuid",
     "project_id": "uuid",
     "capability": "text",
@@ -21,23 +22,14 @@ _CONTEXT = {
     "prompt_version": "text",
     "arm_id": "uuid",
     "is_shadow": "boolean",
+    "numerator": "float8",
+    "denominator": "float8",
     "ended_at": "timestamptz",
 }
-_VALUE = {"of_job": "uuid", "signal": "text", "numerator": "float8", "denominator": "float8"}
-_WORDS_OF = {name: _CONTEXT[name] for name in ("job_id", "organization_id", "capability", "ended_at")}
-
-
-def _unnest(columns: dict[str, str], name: str) -> str:
-    arrays = ", ".join(f"CAST(:{column} AS {kind}[])" for column, kind in columns.items())
-    return f"unnest({arrays}) AS {name} ({', '.join(columns)})"
-
-
-# Columns as arrays: one statement for some thousand rows, much faster than as many statements. A context is given once
-# for all signals of its job.
+# Columns as arrays: one statement for some thousand rows, much faster than as many statements.
 _INSERT = text(
-    f"INSERT INTO quality_signals ({', '.join(_CONTEXT)}, signal, numerator, denominator)"
-    f" SELECT {', '.join(f'context.{name}' for name in _CONTEXT)}, signal, numerator, denominator"
-    f" FROM {_unnest(_CONTEXT, 'context')} JOIN {_unnest(_VALUE, 'value')} ON of_job = context.job_id"
+    f"INSERT INTO quality_signals ({', '.join(_TYPES)}) SELECT * FROM"
+    f" unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _TYPES.items())})"
 )
 _REMOVE = text("""
 DELETE FROM quality_signals WHERE job_id = ANY(CAST(:ids AS uuid[])) AND signal = ANY(CAST(:signals AS text[]))
@@ -50,8 +42,9 @@ SELECT DISTINCT ON (job_id) job_id, organization_id, project_id, capability, mod
 FROM quality_signals WHERE job_id = ANY(CAST(:ids AS uuid[])) ORDER BY job_id, signal
 """)
 _WORDS = text(
-    f"INSERT INTO quality_inputs ({', '.join(_WORDS_OF)}, words)"
-    f" SELECT * FROM {_unnest({**_WORDS_OF, 'words': 'bytea'}, 'given')}"
+    "INSERT INTO quality_inputs (job_id, organization_id, capability, words, ended_at)"
+    " SELECT * FROM unnest(CAST(:job_ids AS uuid[]), CAST(:organization_ids AS uuid[]), CAST(:capabilities AS text[]),"
+    " CAST(:words AS bytea[]), CAST(:ended_at AS timestamptz[]))"
 )
 # In the order of the key, so that no two writers wait for each other.
 _ADD = text("""
@@ -80,18 +73,8 @@ def insert(session: Session, measured: Sequence[Measured]) -> None:
     """Write signals, unless the job already has them, and add them to the sums of their hours."""
     if not measured:
         return
-    contexts = {each.context.job_id: each.context for each in measured}.values()
-    values = [each.value for each in measured]
-    session.execute(
-        _INSERT,
-        {
-            **_columns(contexts, _CONTEXT),
-            "of_job": [each.context.job_id for each in measured],
-            "signal": [each.signal.value for each in values],
-            "numerator": [each.numerator for each in values],
-            "denominator": [each.denominator for each in values],
-        },
-    )
+    rows = [_to_row(each) for each in measured]
+    session.execute(_INSERT, {name: [row[name] for row in rows] for name in _TYPES})
     add_to_hours(session, ((each, 1) for each in measured))
 
 
@@ -113,8 +96,16 @@ def contexts_of(session: Session, ids: Sequence[UUID]) -> dict[UUID, Context]:
 def insert_words(session: Session, words: Sequence[tuple[Context, bytes]]) -> None:
     """Write the word histograms of inputs."""
     if words:
-        columns = _columns([context for context, _ in words], _WORDS_OF)
-        session.execute(_WORDS, {**columns, "words": [histogram for _, histogram in words]})
+        session.execute(
+            _WORDS,
+            {
+                "job_ids": [context.job_id for context, _ in words],
+                "organization_ids": [context.organization_id for context, _ in words],
+                "capabilities": [context.capability for context, _ in words],
+                "words": [histogram for _, histogram in words],
+                "ended_at": [context.ended_at for context, _ in words],
+            },
+        )
 
 
 def add_to_hours(session: Session, measured: Iterable[tuple[Measured, int]]) -> None:
@@ -153,5 +144,19 @@ def add_to_hours(session: Session, measured: Iterable[tuple[Measured, int]]) -> 
         )
 
 
-def _columns(contexts: Collection[Context], names: Iterable[str]) -> dict[str, list[object]]:
-    return {name: [getattr(context, name) for context in contexts] for name in names}
+def _to_row(each: Measured) -> dict[str, object]:
+    context, value = each.context, each.value
+    return {
+        "job_id": context.job_id,
+        "signal": value.signal.value,
+        "organization_id": context.organization_id,
+        "project_id": context.project_id,
+        "capability": context.capability,
+        "model_version": context.model_version,
+        "prompt_version": context.prompt_version,
+        "arm_id": context.arm_id,
+        "is_shadow": context.is_shadow,
+        "numerator": value.numerator,
+        "denominator": value.denominator,
+        "ended_at": context.ended_at,
+    }

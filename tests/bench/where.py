@@ -179,4 +179,5 @@ _KINDS = {
     "hot": "updates that were heap-only",
     "deleted": "rows deleted",
     "scans": "sequential scans",
+    "lookups": "index scans",
 }
