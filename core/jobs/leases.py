@@ -106,8 +106,8 @@ _ENDED = audited(
     detail="jsonb_strip_nulls(jsonb_build_object('reason', reason,"
     " 'cost_usd', cost_text(cost_usd, usage_is_priced(usage))))",
 )
-# Without it, a job that holds nothing pays for a function that looks at nothing. What a child's call sets aside for this
-# job at the same moment is released by the dispatcher, as before.
+# Most jobs hold nothing, and the function costs much more than this lookup. What a child's call sets aside for this job
+# at the same moment is released by the dispatcher, as before.
 _HOLDS = "EXISTS (SELECT FROM reservations WHERE root_job_id = job.id)"
 _END = text(f"""
 WITH job AS (
