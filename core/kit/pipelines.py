@@ -12,13 +12,15 @@ from typing import Any
 
 import psycopg
 from psycopg._pipeline import Pipeline
-from psycopg.abc import PQGen
+from psycopg.abc import PipelineCommand, PQGen
+from psycopg.generators import send
 
 
 class GatheringPipeline(Pipeline):
     """Sends nothing before the end of its block."""
 
     _is_complete = False
+    _is_sent = False
 
     def add(self, command: bytes) -> None:
         """Add a command without parameters and rows, which costs less than a cursor's."""
@@ -36,12 +38,23 @@ class GatheringPipeline(Pipeline):
         commands = list(self.command_queue)
         self.command_queue.clear()
         # Between two entries of its queue, psycopg flushes and polls.
-        self.command_queue.append(partial(_run, commands))
+        self.command_queue.append(partial(self._send_all, commands))
         self._is_complete = True
         try:
             yield from self._communicate_gen()
         finally:
-            yield from self._fetch_gen(flush=False)
+            if self._is_sent:
+                # What the socket's buffer did not hold; the server may have to be read from meanwhile.
+                yield from send(self.pgconn)
+                yield from self._fetch_gen(flush=False)
+            else:
+                # Answers to what was not sent would be waited for in vain.
+                self.pgconn.finish()
+
+    def _send_all(self, commands: list[PipelineCommand]) -> None:
+        for command in commands:
+            command()
+        self._is_sent = True
 
 
 @contextmanager
@@ -53,8 +66,3 @@ def gathering(connection: psycopg.Connection[Any]) -> Iterator[GatheringPipeline
             yield pipeline
     finally:
         connection._pipeline = None  # noqa: SLF001
-
-
-def _run(commands: list[Any]) -> None:
-    for command in commands:
-        command()

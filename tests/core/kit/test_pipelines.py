@@ -139,3 +139,21 @@ def test_no_connection_is_returned_within_a_transaction(database: Database) -> N
     assert isinstance(driver, psycopg.Connection)
     assert driver.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
     raw.close()
+
+
+def test_statements_larger_than_any_buffer_pass_both_ways_at_once(database: Database) -> None:
+    large = "x" * 20_000_000
+    echo = text("SELECT CAST(:value AS text) AS value")
+    found = database.single_system().execute_all([(echo, {"value": large}), (echo, {"value": large})])
+    assert [result.scalar_one() == large for result in found] == [True, True]
+    # The refusal comes before the rest is sent.
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        database.single_system().execute_all([(WRONG, {"value": 0}), (echo, {"value": large})])
+    assert database.single_system().execute(ONE, {"value": 1}).scalar_one() == 1
+
+
+def test_a_connection_that_could_not_send_everything_is_closed_and_replaced(database: Database) -> None:
+    too_many = text(f"SELECT CAST(:value AS int) IN ({', '.join(f':p{number}' for number in range(65_535))})")
+    with pytest.raises(psycopg.OperationalError, match="number of parameters"):
+        database.single_system().execute(too_many, {"value": 1} | {f"p{number}": number for number in range(65_535)})
+    assert database.single_system().execute(ONE, {"value": 3}).scalar_one() == 3
