@@ -304,7 +304,7 @@ def test_looking_for_work_that_is_not_there(stack: Stack, tmp_path: Path) -> Non
     for name, look in looks.items():
         look()
         assert not look(), name
-        costs = stack.count(lambda look=look: [look() for _ in range(JOBS)], database)  # type: ignore[misc]
+        costs = stack.count(repeated(look), database)
         assert (name, costs.statements, costs.commits, costs.commands) == (name, 4, 1, 0)
 
 
@@ -316,6 +316,14 @@ def test_a_table_that_every_job_writes_has_no_more_indexes(stack: Stack) -> None
         " GROUP BY 1) AS counted"
     )
     assert rows == {"jobs": 12, "job_events": 3, "audit_inbox": 1}
+
+
+def repeated(look: Callable[[], object]) -> Callable[[], None]:
+    def work() -> None:
+        for _ in range(JOBS):
+            look()
+
+    return work
 
 
 def less(costs: Costs, base: Costs, times: int) -> Costs:
