@@ -42,7 +42,9 @@ def create_app(settings: Settings) -> Celery:
         broker_use_ssl=tls_options(url),
         broker_transport_options={
             "global_keyprefix": f"{{{settings.key_prefix}}}:",
-            "visibility_timeout": settings.broker_visibility_timeout_seconds,
+            # No note in Redis of messages that are being worked on, four commands a message: the dispatcher notices a
+            # job that no one has claimed, and a lease watches over one that was.
+            "ack_emulation": False,
             "socket_timeout": 30.0,
             "socket_connect_timeout": settings.redis_timeout_seconds,
             "socket_keepalive": True,

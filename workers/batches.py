@@ -26,10 +26,13 @@ class BatchWorker:
         self._jobs = JobService(settings, blobs)
         self._files = FileService(settings, blobs)
 
-    def run_once(self) -> int:
-        """One round over all open batches; returns the number of files, lines and batches that advanced."""
+    def run_once(self) -> int | None:
+        """One round over all open batches; returns the number of files, lines and batches that advanced.
+
+        None when no batch is open.
+        """
         if not any_open(self._database.single_system()):
-            return 0
+            return None
         moved = look_once(self._database, self._blobs, manifests())
         done = feed_once(self._database, self._jobs, manifests(), self._settings.batch_window)
         for job in done.made:

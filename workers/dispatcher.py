@@ -7,8 +7,9 @@ lock of its own transaction.
 
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
+from uuid import UUID
 
 import psycopg
 import redis
@@ -78,19 +79,14 @@ class PoolDispatcher:
 
     def dispatch(self, slots: int) -> int:
         """Hand due jobs to the broker, as many as a window of `slots` and look-ahead has room for; returns how many."""
-        limit = get_pool(self.pool).limit
+        window = min(slots + self._lookahead.jobs, get_pool(self.pool).limit)
         with self._database.hot_system() as transaction:
-            flying, concurrency = self._open_round(transaction)
-            room = min(slots + self._lookahead.jobs, limit) - flying.of_pool[self.pool]
-            if room <= 0:
-                self.rest()
-                return 0
-            due = queue.due(transaction, self.pool, room, concurrency.full_keys(flying))
+            flying, limits, due = self._open_round(transaction, window)
             chosen = self._shares.choose(
                 due,
-                slots=room,
+                slots=window - flying.of_pool[self.pool],
                 in_flight=flying.of_scope,
-                limits=concurrency.limits,
+                limits=limits,
                 default_limit=self._settings.project_max_concurrent_jobs,
             )
             marked = {job.id: job for job in queue.mark(transaction.closing(), chosen)} if chosen else {}
@@ -158,15 +154,24 @@ class PoolDispatcher:
             MESSAGES_LOST.labels(self.pool).inc(count)
             _log.warning("broker_lost_data", pool=self.pool, count=count)
 
-    def _open_round(self, transaction: HotTransaction) -> tuple[queue.InFlight, queue.Concurrency]:
+    def _open_round(
+        self, transaction: HotTransaction, window: int
+    ) -> tuple[queue.InFlight, Mapping[UUID, int], list[queue.DueJob]]:
         # Jobs in flight are counted every time, under the lock; the limits may be a second old.
         now = monotonic()
-        is_old = self._concurrency is None or now - self._concurrency_read >= _CONCURRENCY_SECONDS
-        flying, limits = queue.open_round(transaction, with_limits=is_old)
-        if limits is not None:
-            self._concurrency, self._concurrency_read = limits, now
-        assert self._concurrency is not None
-        return flying, self._concurrency
+        known = self._concurrency
+        is_old = known is None or now - self._concurrency_read >= _CONCURRENCY_SECONDS
+        # Which keys are full is known once the jobs in flight are counted; few installations limit keys.
+        asks = None if known is None or known.project_of_key else queue.due_step(self.pool, window)
+        opened = queue.open_round(transaction, with_limits=is_old, asks=asks)
+        if opened.limits is not None:
+            known, self._concurrency_read = opened.limits, now
+            self._concurrency = known
+        assert known is not None
+        due = opened.due
+        if due is None:
+            due = queue.due(transaction, self.pool, window, known.full_keys(opened.in_flight))
+        return opened.in_flight, known.limits, due
 
 
 class Dispatcher:
@@ -309,8 +314,11 @@ class Dispatcher:
         return self._slots
 
     def _sweep(self) -> None:
-        # Most pools are idle, and finding nothing in one takes a dozen round trips.
-        busy = queue.pools_to_sweep(self._database.single_system(), self._owned) if self._owned else set()
+        # In most pools there is nothing to do, and finding nothing in one takes a dozen round trips.
+        busy = set()
+        if self._owned:
+            age_seconds = self._settings.redispatch_after_seconds
+            busy = queue.pools_to_sweep(self._database.single_system(), self._owned, age_seconds)
         for pool in busy:
             self._pools[pool].sweep()
         if self._owned:

@@ -42,6 +42,7 @@ _SEAL_SECONDS = 1.0
 _EXPORT_SECONDS = 60.0
 _SHADOW_SECONDS = 2.0
 _BATCH_SECONDS = 0.5
+_BATCH_IDLE_SECONDS = 2.0
 _ROLLUP_SECONDS = 5.0
 _BACKLOG_SECONDS = 15.0
 _PARTITION_SECONDS = 3600.0
@@ -119,8 +120,9 @@ class Maintenance:
     def batch_forever(self, stop: threading.Event) -> None:
         """Advance batches, until `stop`."""
         batch_worker: BatchWorker | None = None
+        pause = _BATCH_SECONDS
         while not stop.is_set():
-            moved = 0
+            moved: int | None = 0
             try:
                 batch_worker = batch_worker or BatchWorker(
                     self._settings, self._database, self._open_blobs(), self._publisher
@@ -129,7 +131,9 @@ class Maintenance:
                     moved = batch_worker.run_once()
             except Exception as error:  # noqa: BLE001 - the next round must come
                 _log_failure("batches", error)
-            stop.wait(0.0 if moved else _BATCH_SECONDS)
+            # A batch that is made while none is open may wait a little.
+            pause = min(2 * pause, _BATCH_IDLE_SECONDS) if moved is None else _BATCH_SECONDS
+            stop.wait(0.0 if moved else pause)
 
     def roll_up_forever(self, stop: threading.Event) -> None:
         """Add up ended jobs (`core.rollups`), every few seconds, until `stop`."""

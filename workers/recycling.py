@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
+from celery.worker import state
+
 from core.kit.logging import get_logger
 from core.kit.parentage import resident_mb
 from workers.pools import Pool
@@ -17,7 +19,8 @@ from workers.pools import Pool
 EXIT_TOO_LARGE = 76
 Cause = Literal["memory", "jobs"]
 _TOO_MUCH = 2
-_LOOK_SECONDS = 0.25
+# A process that runs nothing does not grow.
+_LOOK_SECONDS, _IDLE_LOOK_SECONDS = 0.25, 2.0
 _log = get_logger(__name__)
 
 
@@ -29,6 +32,7 @@ class WorkerRecycling:
         self._max_jobs = max_jobs
         self._retire = retire
         self._jobs = 0
+        self._begins = threading.Event()
         self._is_retired = False
 
     def start(self) -> None:
@@ -38,10 +42,17 @@ class WorkerRecycling:
     def taken(self, **_: Any) -> None:
         """Count a job."""
         self._jobs += 1
+        self._begins.set()
 
     def _watch(self) -> None:
-        look = threading.Event()
-        while not look.wait(_LOOK_SECONDS):
+        pause = threading.Event()
+        while True:
+            # Of a message that comes now, Celery knows a moment later.
+            if not state.reserved_requests and not self._begins.wait(_IDLE_LOOK_SECONDS):
+                self._judge(resident_mb())
+                continue
+            self._begins.clear()
+            pause.wait(_LOOK_SECONDS)
             self._judge(resident_mb())
 
     def _judge(self, memory_mb: float) -> None:

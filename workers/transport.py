@@ -1,7 +1,7 @@
 """kombu's Redis transport, without what it repeats for every message.
 
-kombu makes a client for every command, which costs several times the command itself, and guards each pair of writes
-and each send so that a message is neither lost nor sent twice. Here either may happen at any time (ADR 4).
+kombu makes a client for every command, which costs several times the command itself, and guards each send so that a
+message is not sent twice. Here that may happen at any time (ADR 4).
 """
 
 from collections.abc import Iterator
@@ -11,23 +11,9 @@ from typing import Any
 from kombu.transport import redis
 
 
-class QoS(redis.QoS):
-    """Notes and forgets unacknowledged messages by one packet each, without a transaction."""
-
-    @contextmanager
-    def pipe_or_acquire(self, pipe: Any = None, client: Any = None) -> Iterator[Any]:
-        """Kombu's hook: the pipeline for a message's two writes."""
-        if pipe is not None:
-            yield pipe
-            return
-        with self.channel.conn_or_acquire(client) as connected:
-            yield connected.pipeline(transaction=False)
-
-
 class Channel(redis.Channel):
     """Keeps one client for its commands, and sends what a producer gathers in one packet."""
 
-    QoS = QoS
     # kombu refuses where a timeout is retried, as the messages may then come twice.
     supports_batch_publish = True
     _kept: Any = None

@@ -168,6 +168,8 @@ def main(
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=False,
+        # For Flower; every two seconds unless it is given.
+        heartbeat_interval=10,
         task_events=True,
         loglevel=settings.log_level,
         optimization="fair",

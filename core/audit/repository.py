@@ -23,6 +23,7 @@ _INBOX = text(
     "SELECT organization_id, NULL::bigint, id, project_id, recorded_at, action, subject_id, actor_kind, actor_id,"
     " attempt, payload_digest, detail::text, NULL::bytea, NULL::uuid FROM audit_inbox ORDER BY id LIMIT :most"
 )
+_ANY_WAITING = text("SELECT EXISTS (SELECT FROM audit_inbox)")
 _BACKLOG = text("""
 SELECT (SELECT count(*) FROM (SELECT FROM audit_inbox LIMIT 100000) AS waiting) AS records,
   coalesce(extract(epoch FROM now() - (SELECT recorded_at FROM audit_inbox ORDER BY id LIMIT 1)), 0) AS age_seconds
@@ -135,6 +136,11 @@ class Retirement:
 def try_lock(session: Session, what: int) -> bool:
     """Take the lock of `SEALING` or `EXPORTING` until the transaction ends; False when another process has it."""
     return bool(session.execute(_LOCK, {"what": what}).scalar_one())
+
+
+def any_waiting(executor: Executor) -> bool:
+    """Whether the inbox holds a record. Needs `Database.system`."""
+    return bool(executor.execute(_ANY_WAITING, {}).scalar_one())
 
 
 def waiting_records(session: Session, most: int) -> list[Record]:

@@ -19,6 +19,8 @@ def seal_once(database: Database, signer: Signer, most: int = SEALED_MAX) -> int
     Safe to call anywhere, any time: a second sealer returns 0 while one is running, and the work of a killed one is
     rolled back to the inbox. Raises the driver's errors when Postgres is unavailable.
     """
+    if not repository.any_waiting(database.single_system()):
+        return 0
     with database.system() as session:
         if not repository.try_lock(session, repository.SEALING):
             return 0

@@ -38,10 +38,14 @@ _LOCK = text(
 _LOOK_PAST = 1000
 
 # A skip scan: one index probe per (priority, project) that has anything due, however long its backlog is. A key at its
-# limit is skipped, so that it does not block the project's other keys.
+# limit is skipped, so that it does not block the project's other keys. The room is counted here too, so that a round
+# need not know it before it asks.
 _DUE = text(f"""
-WITH RECURSIVE heads AS (
-  (SELECT priority, project_id FROM jobs WHERE pool = :pool AND {DUE} ORDER BY priority, project_id LIMIT 1)
+WITH RECURSIVE free AS (
+  SELECT greatest(CAST(:window AS bigint) - count(*), 0) AS jobs FROM jobs WHERE pool = :pool AND ({IN_FLIGHT})
+), heads AS (
+  (SELECT priority, project_id FROM jobs WHERE pool = :pool AND {DUE} AND (SELECT jobs FROM free) > 0
+    ORDER BY priority, project_id LIMIT 1)
   UNION ALL
   SELECT next.priority, next.project_id FROM heads CROSS JOIN LATERAL (
     SELECT priority, project_id FROM jobs
@@ -57,9 +61,10 @@ CROSS JOIN LATERAL (
     WHERE pool = :pool AND {DUE} AND priority = heads.priority AND project_id = heads.project_id
       AND run_at <= now() AND cancel_requested_at IS NULL
     ORDER BY run_at, id
-    LIMIT CASE WHEN heads.project_id = ANY(CAST(:shared AS uuid[])) THEN {_LOOK_PAST} ELSE :per_project END) AS oldest
+    LIMIT CASE WHEN heads.project_id = ANY(CAST(:shared AS uuid[])) THEN {_LOOK_PAST} ELSE (SELECT jobs FROM free) END
+  ) AS oldest
   WHERE key_id IS NULL OR key_id <> ALL(CAST(:full_keys AS uuid[]))
-  ORDER BY run_at, id LIMIT :per_project) AS job
+  ORDER BY run_at, id LIMIT (SELECT jobs FROM free)) AS job
 ORDER BY heads.priority, heads.project_id, job.run_at, job.id
 """)
 
@@ -69,14 +74,17 @@ SELECT pool FROM unnest(CAST(:pools AS text[])) AS pool
 WHERE (SELECT true FROM jobs WHERE jobs.pool = pool.pool AND {DUE} LIMIT 1)
 """)
 
+_UNCLAIMED_LONG = "dispatched_at < now() - make_interval(secs => CAST(:older_than_seconds AS float8))"
+
 # One index probe per pool and reason to sweep it; if none of these matches, no statement of a sweep finds a job. Passed
-# deadlines and questions are few, whatever their pools.
+# deadlines and questions are few, whatever their pools. Of the rows in flight all are read: an index on the lease would
+# make its renewal write to every index of the table.
 _POOLS_TO_SWEEP = text(
     "SELECT pool FROM unnest(CAST(:pools AS text[])) AS pool WHERE "
     + " OR ".join(
         f"(SELECT true FROM jobs WHERE jobs.pool = pool.pool AND {condition} LIMIT 1)"
         for condition in (
-            f"({IN_FLIGHT})",
+            f"({IN_FLIGHT}) AND (lease_expires_at < now() OR state = 'queued' AND {_UNCLAIMED_LONG})",
             "cancel_requested_at IS NOT NULL AND state IN ('queued', 'running')",
             f"state = 'waiting' AND reason = '{Reason.BUDGET}'",
             f"parent_id IS NOT NULL AND {ACTIVE}",
@@ -107,10 +115,7 @@ _UNMARK = text(
     "UPDATE jobs SET dispatched_at = NULL"
     f" WHERE id = ANY(CAST(:ids AS uuid[])) AND {STATE_OF_NAMED} = 'queued' AND dispatched_at IS NOT NULL RETURNING id"
 )
-_UNCLAIMED = text(
-    "SELECT id FROM jobs WHERE pool = :pool AND state = 'queued'"
-    " AND dispatched_at < now() - make_interval(secs => CAST(:older_than_seconds AS float8)) LIMIT 10000"
-)
+_UNCLAIMED = text(f"SELECT id FROM jobs WHERE pool = :pool AND state = 'queued' AND {_UNCLAIMED_LONG} LIMIT 10000")
 _UNMARK_POOL = text(
     "UPDATE jobs SET dispatched_at = NULL WHERE pool = :pool AND state = 'queued' AND dispatched_at IS NOT NULL"
 )
@@ -333,6 +338,15 @@ class Concurrency:
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """What a round begins with. `limits` and `due` are None where they were not asked for."""
+
+    in_flight: InFlight
+    limits: Concurrency | None
+    due: list[DueJob] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Depth:
     """How many jobs of a pool are in a state, and how long the oldest due one has waited."""
 
@@ -342,16 +356,20 @@ class Depth:
     wait_seconds: float
 
 
-def open_round(executor: Executor, *, with_limits: bool) -> tuple[InFlight, Concurrency | None]:
+def open_round(executor: Executor, *, with_limits: bool, asks: Step | None = None) -> Round:
     """Make this transaction the only one that makes dispatch decisions until it ends, and count the jobs in flight.
 
-    Includes a lost worker's jobs until the sweep acts. `with_limits`, the concurrency limits are read too.
+    Includes a lost worker's jobs until the sweep acts. `with_limits`, the concurrency limits are read too; `asks`, the
+    result of `due_step`, is asked in the same round trip.
     """
     steps: list[Step] = [(_LOCK, {}), (_IN_FLIGHT, {})]
     if with_limits:
         steps.append((_CONCURRENCY, {}))
-    _, flying, *limits = execute_all(executor, steps)
-    return _in_flight(flying), _concurrency(limits[0]) if limits else None
+    if asks is not None:
+        steps.append(asks)
+    _, flying, *others = execute_all(executor, steps)
+    limits = _concurrency(others.pop(0)) if with_limits else None
+    return Round(_in_flight(flying), limits, _due_jobs(others[0]) if others else None)
 
 
 def pools_with_due(executor: Executor, pools: Collection[str]) -> set[str]:
@@ -359,20 +377,30 @@ def pools_with_due(executor: Executor, pools: Collection[str]) -> set[str]:
     return set(executor.execute(_POOLS_WITH_DUE, {"pools": sorted(pools)}).scalars())
 
 
-def pools_to_sweep(executor: Executor, pools: Collection[str]) -> set[str]:
-    """Those of `pools` in which `sweep`, `stop_orphans` or `unclaimed` may find something."""
-    return set(executor.execute(_POOLS_TO_SWEEP, {"pools": sorted(pools)}).scalars())
+def pools_to_sweep(executor: Executor, pools: Collection[str], unclaimed_seconds: float) -> set[str]:
+    """Those of `pools` in which `sweep`, `stop_orphans` or, given the same age, `unclaimed` may find something."""
+    asked = {"pools": sorted(pools), "older_than_seconds": unclaimed_seconds}
+    return set(executor.execute(_POOLS_TO_SWEEP, asked).scalars())
+
+
+def due_step(pool: str, window: int, full_keys: Mapping[UUID, UUID] = MappingProxyType({})) -> Step:
+    """The statement for the due jobs for which a window of so many jobs in flight has room.
+
+    So many of each priority and project, the most urgent and oldest first. Jobs of `full_keys`, given with the keys'
+    projects, are left out.
+    """
+    keys, projects = sorted(full_keys), sorted(set(full_keys.values()))
+    return _DUE, {"pool": pool, "window": window, "full_keys": keys, "shared": projects}
 
 
 def due(
-    executor: Executor, pool: str, per_project: int, full_keys: Mapping[UUID, UUID] = MappingProxyType({})
+    executor: Executor, pool: str, window: int, full_keys: Mapping[UUID, UUID] = MappingProxyType({})
 ) -> list[DueJob]:
-    """At most `per_project` due jobs of each priority and project, the most urgent and oldest first.
+    """The jobs that `due_step` asks for."""
+    return _due_jobs(executor.execute(*due_step(pool, window, full_keys)))
 
-    Jobs of `full_keys`, given with the keys' projects, are left out.
-    """
-    keys, projects = sorted(full_keys), sorted(set(full_keys.values()))
-    rows = executor.execute(_DUE, {"pool": pool, "per_project": per_project, "full_keys": keys, "shared": projects})
+
+def _due_jobs(rows: Iterable[Row[Any]]) -> list[DueJob]:
     return [DueJob(*tuple(row)) for row in rows]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Engine, TextClause, create_engine, event, text
+from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL, Result, make_url
@@ -31,6 +31,7 @@ from core.kit.errors import Unavailable
 from core.kit.fair_semaphore import FairSemaphore
 from core.kit.logging import get_logger
 from core.kit.metrics import DATABASE_CONNECTIONS_BUSY, DATABASE_CONNECTIONS_MAX, DATABASE_WAIT
+from core.kit.pipelines import gathering
 from core.kit.settings import Settings
 
 APP_ROLE = "waybill_app"
@@ -139,6 +140,8 @@ class Database:
             pool_timeout=settings.database_connect_timeout_seconds,
             pool_use_lifo=True,
             connect_args={
+                # Transactions are begun here: psycopg waits for the answer to a BEGIN of its own, in a pipeline too.
+                "autocommit": True,
                 "application_name": application_name,
                 "connect_timeout": max(1, int(settings.database_connect_timeout_seconds)),
                 "prepare_threshold": prepare_threshold(settings),
@@ -146,6 +149,7 @@ class Database:
             },
         )
         self._disposals = 0
+        event.listen(self.engine, "begin", self._begin)
         event.listen(self.engine, "connect", self._count)
         event.listen(self.engine, "checkin", self._close_if_disposed)
 
@@ -168,8 +172,23 @@ class Database:
             Session(self.engine, autoflush=False, expire_on_commit=False) as session,
             session.begin(),
         ):
-            session.execute(_ASSUME, self._assumed(role, organization))
+            session.connection(execution_options={"assumed": self._assumed(role, organization)})
             yield session
+
+    def _begin(self, connection: Connection) -> None:
+        # SQLAlchemy's hook.
+        driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment]
+        assumed = connection.get_execution_options().get("assumed")
+        try:
+            with gathering(driver) as pipeline:
+                pipeline.add(b"BEGIN")
+                if assumed is not None:
+                    driver.execute(_driver_sql(_ASSUME), assumed)
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if driver.closed:
+                connection.invalidate(error)
+                self._dispose()
+            raise
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
@@ -309,13 +328,14 @@ class HotTransaction:
 
     def execute_all(self, steps: Sequence[Step]) -> list[Result[Any]]:
         """Execute statements in one round trip, each with a snapshot of its own."""
-        with self._connection.pipeline():
+        with gathering(self._connection) as pipeline:
             if not self._is_begun:
+                pipeline.add(b"BEGIN")
                 self._connection.execute(_driver_sql(_ASSUME_HOT), self._assumed)
                 self._is_begun = True
             cursors = [self._connection.execute(_driver_sql(step), parameters) for step, parameters in steps]
             if self._is_closing:
-                self._connection.commit()
+                pipeline.add(b"COMMIT")
         return [_fetched(cursor) for cursor in cursors]
 
     def commit(self) -> None:

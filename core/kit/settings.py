@@ -253,9 +253,6 @@ class Settings(BaseSettings):
     dispatcher_sweep_seconds: float = Field(
         1.0, gt=0, description="How often leases, deadlines and lost messages are looked for."
     )
-    broker_visibility_timeout_seconds: int = Field(
-        3600, gt=0, description="When Redis hands out an unacknowledged message again; correctness never depends on it."
-    )
     redispatch_after_seconds: float = Field(5.0, gt=0, description="Age at which an unclaimed message is looked for.")
     consumption_timeout_seconds: float = Field(
         25.0, gt=0, description="A worker with free slots and a filled queue that takes nothing this long is unhealthy."

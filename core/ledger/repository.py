@@ -54,6 +54,10 @@ WHERE pending.opened_at < now() - make_interval(secs => :grace_seconds)
   AND (jobs.id IS NULL OR jobs.state <> 'running' OR jobs.attempt <> pending.attempt)
 ORDER BY pending.job_id, pending.attempt, pending.call LIMIT :most
 """)
+_ANY_OLD = text(
+    "SELECT EXISTS (SELECT FROM open_calls"
+    " WHERE opened_at < now() - make_interval(secs => CAST(:grace_seconds AS float8)))"
+)
 _SWEEP = text("SELECT ledger_sweep(:grace_seconds, :most)")
 _RELEASE_ENDED = text("""
 SELECT ledger_release(ARRAY(
@@ -132,6 +136,11 @@ def settlement_of(call: CallIdentity, settlement: Settlement, line: dict[str, An
         "reason": settlement.reason,
         "line": dumps([line]).decode(),
     }
+
+
+def any_open_longer(executor: Executor, grace_seconds: float) -> bool:
+    """Whether there are calls at all that `lost_calls` and `sweep` would look at."""
+    return bool(executor.execute(_ANY_OLD, {"grace_seconds": grace_seconds}).scalar_one())
 
 
 def lost_calls(executor: Executor, grace_seconds: float, most: int) -> list[LostCall]:

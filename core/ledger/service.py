@@ -81,6 +81,8 @@ def sweep(
     open before its attempt is checked: a fenced worker still settles its own calls, with what the provider reported.
     """
     settled = 0
+    if not repository.any_open_longer(database.single_system(), grace_seconds):
+        return settled
     if checkpoints is not None and prices is not None:
         settled += _settle_checkpointed(database, grace_seconds, checkpoints, prices)
     settled += repository.sweep(database.single_system(), grace_seconds, _SWEPT_AT_ONCE)

@@ -47,6 +47,8 @@ def collect_once(database: Database, payloads: PayloadStore, *, limit: int = BAT
             return collected
         ended = endings.ended_after(session, after, limit)
         pending = late.take_pending(session, limit)
+        if not ended and not pending:
+            return collected
         found = feed.facts_of(session, [each.job_id for each in ended], _reader(payloads)) if ended else {}
         jobs = [found[each.job_id] for each in ended if each.job_id in found]
         measured, words = _measure(jobs)

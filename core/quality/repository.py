@@ -41,10 +41,11 @@ SELECT DISTINCT ON (job_id) job_id, organization_id, project_id, capability, mod
   is_shadow, ended_at
 FROM quality_signals WHERE job_id = ANY(CAST(:ids AS uuid[])) ORDER BY job_id, signal
 """)
-_WORDS = text("""
-INSERT INTO quality_inputs (job_id, organization_id, capability, words, ended_at)
-VALUES (:job_id, :organization_id, :capability, :words, :ended_at)
-""")
+_WORDS = text(
+    "INSERT INTO quality_inputs (job_id, organization_id, capability, words, ended_at)"
+    " SELECT * FROM unnest(CAST(:job_ids AS uuid[]), CAST(:organization_ids AS uuid[]), CAST(:capabilities AS text[]),"
+    " CAST(:words AS bytea[]), CAST(:ended_at AS timestamptz[]))"
+)
 # In the order of the key, so that no two writers wait for each other.
 _ADD = text("""
 INSERT INTO quality_hours (organization_id, project_id, capability, model_version, prompt_version, signal, hour, jobs,
@@ -97,16 +98,13 @@ def insert_words(session: Session, words: Sequence[tuple[Context, bytes]]) -> No
     if words:
         session.execute(
             _WORDS,
-            [
-                {
-                    "job_id": context.job_id,
-                    "organization_id": context.organization_id,
-                    "capability": context.capability,
-                    "words": histogram,
-                    "ended_at": context.ended_at,
-                }
-                for context, histogram in words
-            ],
+            {
+                "job_ids": [context.job_id for context, _ in words],
+                "organization_ids": [context.organization_id for context, _ in words],
+                "capabilities": [context.capability for context, _ in words],
+                "words": [histogram for _, histogram in words],
+                "ended_at": [context.ended_at for context, _ in words],
+            },
         )
 
 

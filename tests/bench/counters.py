@@ -39,7 +39,7 @@ FROM pg_stat_io
 _CHANGES = """
 SELECT coalesce(pg_partition_root(relid), relid)::regclass::text AS name, sum(n_tup_ins) AS inserted,
   sum(n_tup_upd) AS updated, sum(n_tup_hot_upd) AS hot, sum(n_tup_del) AS deleted, sum(seq_scan) AS scans,
-  sum(seq_tup_read) AS scanned
+  sum(seq_tup_read) AS scanned, sum(idx_scan) AS lookups
 FROM pg_stat_user_tables WHERE schemaname = 'public' GROUP BY 1
 """
 _BY_STATEMENT = """

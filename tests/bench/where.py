@@ -91,7 +91,7 @@ def run() -> list[Row]:
         for _ in range(os.cpu_count() or 2):
             made.start_worker(slots=WORKER_SLOTS)
         made.counters.scalar("SELECT set_config('enable_seqscan', 'off', false)")
-        _work(made)
+        work(made)
         made.counters.vacuum()
         before = _read(made.counters)
         time.sleep(_IDLE_SECONDS - FLUSH_SECONDS)
@@ -99,7 +99,7 @@ def run() -> list[Row]:
         rounds = []
         for _ in range(_ROUNDS):
             before = _read(made.counters)
-            _work(made)
+            work(made)
             rounds.append(_read(made.counters).since(before).beyond(idle))
         for kind in (Kind.WORKER, Kind.DISPATCHER):
             made.stop(kind)
@@ -108,7 +108,8 @@ def run() -> list[Row]:
     return _rows(rounds, idle)
 
 
-def _work(made: Bench) -> None:
+def work(made: Bench) -> None:
+    """Submit the jobs of a round, and wait until they have ended and their records are sealed."""
     accepted(closed_loop(made.target(), clients=_CLIENTS, requests=_JOBS))
     wait_until(lambda: bool(made.counters.scalar(_IS_DONE)), timeout_seconds=180, what="the jobs", pause_seconds=0.25)
 
@@ -179,4 +180,5 @@ _KINDS = {
     "hot": "updates that were heap-only",
     "deleted": "rows deleted",
     "scans": "sequential scans",
+    "lookups": "index scans",
 }

@@ -64,7 +64,6 @@ def environment(settings: Settings, kind: Kind | None = None, **extra: str) -> d
         "WAYBILL_HEARTBEAT_SECONDS": str(settings.heartbeat_seconds),
         "WAYBILL_REDISPATCH_AFTER_SECONDS": str(settings.redispatch_after_seconds),
         "WAYBILL_DISPATCHER_SWEEP_SECONDS": str(settings.dispatcher_sweep_seconds),
-        "WAYBILL_BROKER_VISIBILITY_TIMEOUT_SECONDS": str(settings.broker_visibility_timeout_seconds),
         "WAYBILL_CONSUMPTION_TIMEOUT_SECONDS": str(settings.consumption_timeout_seconds),
         "WAYBILL_DRAIN_SECONDS": str(settings.drain_seconds),
         "WAYBILL_PROJECT_MAX_CONCURRENT_JOBS": str(settings.project_max_concurrent_jobs),

@@ -101,5 +101,5 @@ def test_a_slot_comes_back_when_its_worker_is_killed(
             tenant.wait(held, waiting, timeout_seconds=30)
         record_property("figure", f"both ended {time.monotonic() - killed:.1f} s after the kill")
     with tenant.database.system() as session:
-        flying, _ = queue.open_round(session, with_limits=False)
+        flying = queue.open_round(session, with_limits=False).in_flight
     assert flying.of_scope[tenant.principal.project_id] == 0

@@ -5,22 +5,27 @@ command more on the way of every job turns these tests red. So does one less: th
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
 
+from core.audit.sealer import seal_once
 from core.guard.guard import open_guard
 from core.jobs import leases, queue
+from core.kit.blob.local import LocalBlobStore
 from core.kit.db import Database
 from core.kit.migrate import upgrade
 from core.kit.processes import Process as Kind
 from core.kit.processes import address_of, set_passwords
 from core.kit.redis import connect
 from core.kit.settings import Settings
+from core.kit.signing import Signer, generate_seed
+from core.ledger import service as ledger
 from tests.bench.counters import Counters, Reading, spent
 from tests.factories.api import RunningApi, principal_of, probe_capabilities, running_api
 from tests.factories.jobs import Tenant, tenant_of
@@ -28,6 +33,7 @@ from tests.factories.services import PASSWORDS
 from tests.factories.waiting import wait_until
 from waybill.stack.postgres import EmbeddedPostgres
 from waybill.stack.valkey import EmbeddedValkey
+from workers.batches import BatchWorker
 from workers.broker import Broker
 from workers.dispatcher import PoolDispatcher
 from workers.runtime import Runtime
@@ -36,17 +42,21 @@ JOBS = 20
 DELTAS = 10
 # Before anything is counted, so that statements are prepared and caches are filled.
 WARM = 8
-FLUSH = text("SELECT pg_stat_force_next_flush()")
+FLUSH = "SELECT pg_stat_force_next_flush()"
 # The count itself, and rate limits: how many requests are decided in one call depends on when they come.
 NOT_COUNTED = {"info", "ping", "eval", "evalsha", "get", "set", "time"}
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Of one step: statements with ``BEGIN``, the role and ``COMMIT``; updates of ``jobs``, and the heap-only ones."""
+    """Of one step: statements with ``BEGIN``, the role and ``COMMIT``; updates of ``jobs``, and the heap-only ones.
+
+    Lookups are scans of an index, for a statement, a trigger, a function or a constraint.
+    """
 
     statements: float
     commits: float
+    lookups: float
     inserted: float
     updated: float
     hot: float
@@ -81,6 +91,7 @@ class Stack:
         return Costs(
             statements=sum(done.values()),
             commits=done.get("COMMIT", 0),
+            lookups=round(sum(count for name, count in changed.items() if name.endswith(".lookups")) / times),
             inserted=sum(count for name, count in changed.items() if name.endswith(".inserted")) / times,
             updated=changed["jobs.updated"] / times,
             hot=changed["jobs.hot"] / times,
@@ -105,8 +116,12 @@ def _of_one(counted: Reading, times: int) -> dict[str, int]:
 
 
 def _flush(database: Database) -> None:
-    # Its pool hands out the connection that was used last.
-    database.single_system().execute(FLUSH, {})
+    # Each connection that was used, also by a thread of the background.
+    with ExitStack() as stack:
+        for _ in range(max(1, database.engine.pool.checkedin())):  # type: ignore[attr-defined]
+            connection = database.engine.raw_connection()
+            stack.callback(connection.close)
+            connection.cursor().execute(FLUSH)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +214,7 @@ def test_a_submission(stack: Stack) -> None:
     with stack.api.client() as client:
         submit(WARM)
         costs = stack.count(counted, stack.api.runtime.database)
-    assert costs == Costs(statements=4, commits=1, inserted=3, updated=0, hot=0, commands=4)
+    assert costs == Costs(statements=4, commits=1, lookups=1, inserted=3, updated=0, hot=0, commands=4)
 
 
 def test_a_round_that_finds_nothing(stack: Stack) -> None:
@@ -211,7 +226,7 @@ def test_a_round_that_finds_nothing(stack: Stack) -> None:
 
     look()
     assert stack.count(look, stack.dispatching) == Costs(
-        statements=4, commits=1, inserted=0, updated=0, hot=0, commands=0
+        statements=4, commits=1, lookups=5, inserted=0, updated=0, hot=0, commands=0
     )
 
 
@@ -227,7 +242,7 @@ def test_a_round_that_hands_out_twenty(stack: Stack) -> None:
         assert stack.dispatcher.dispatch(1000) == JOBS
 
     assert stack.count(dispatch, stack.dispatching, times=1) == Costs(
-        statements=8, commits=1, inserted=0, updated=JOBS, hot=0, commands=JOBS
+        statements=8, commits=1, lookups=45, inserted=0, updated=JOBS, hot=0, commands=JOBS
     )
 
 
@@ -235,7 +250,7 @@ def test_an_attempt_from_claim_to_end(stack: Stack) -> None:
     execute_all(stack, stack.dispatched(WARM))
     jobs = stack.dispatched()
     costs = stack.count(lambda: execute_all(stack, jobs), stack.runtime.database)
-    assert costs == Costs(statements=8, commits=2, inserted=4, updated=2, hot=0, commands=7)
+    assert costs == Costs(statements=8, commits=2, lookups=7, inserted=4, updated=2, hot=0, commands=7)
 
 
 def test_a_kept_event(stack: Stack) -> None:
@@ -244,7 +259,7 @@ def test_a_kept_event(stack: Stack) -> None:
     plain, stepped = stack.dispatched(), stack.dispatched(JOBS, "stream")
     base = stack.count(lambda: execute_all(stack, plain), stack.runtime.database)
     costs = stack.count(lambda: execute_all(stack, stepped), stack.runtime.database)
-    assert less(costs, base, 2) == Costs(statements=4, commits=1, inserted=1, updated=1, hot=1, commands=3)
+    assert less(costs, base, 2) == Costs(statements=4, commits=1, lookups=2, inserted=1, updated=1, hot=1, commands=3)
 
 
 def test_a_delta(stack: Stack) -> None:
@@ -253,7 +268,7 @@ def test_a_delta(stack: Stack) -> None:
     base = stack.count(lambda: execute_all(stack, stepped), stack.runtime.database)
     costs = stack.count(lambda: execute_all(stack, streamed), stack.runtime.database)
     # The stream's expiry is renewed once, by the first of them.
-    assert less(costs, base, DELTAS) == Costs(0, 0, 0, 0, 0, commands=2 + 1 / DELTAS)
+    assert less(costs, base, DELTAS) == Costs(0, 0, 0, 0, 0, 0, commands=2 + 1 / DELTAS)
 
 
 def test_a_renewal_of_twenty_leases(stack: Stack) -> None:
@@ -268,7 +283,47 @@ def test_a_renewal_of_twenty_leases(stack: Stack) -> None:
     for _ in range(WARM):
         renew()
     costs = stack.count(renew, stack.runtime.database, times=1)
-    assert costs == Costs(statements=4, commits=1, inserted=0, updated=JOBS, hot=JOBS, commands=0)
+    assert costs == Costs(statements=4, commits=1, lookups=2 * JOBS, inserted=0, updated=JOBS, hot=JOBS, commands=0)
+
+
+def test_looking_for_work_that_is_not_there(stack: Stack, tmp_path: Path) -> None:
+    """What the loops of an idle dispatcher ask: one statement each, four with the transaction around it."""
+    database, settings = stack.dispatching, stack.settings
+    single, pools = database.single_system(), ["idle", "other"]
+    signer = Signer.from_settings(settings.model_copy(update={"signing_key": SecretStr(generate_seed())}))
+    while seal_once(database, signer):
+        pass
+    batches = BatchWorker(settings, database, LocalBlobStore(tmp_path), stack.tenant.publisher)
+    looks: dict[str, Callable[[], object]] = {
+        "due jobs": lambda: queue.pools_with_due(single, pools),
+        "jobs to sweep": lambda: queue.pools_to_sweep(single, pools, settings.redispatch_after_seconds),
+        "lost calls": lambda: ledger.sweep(database, settings.lease_seconds),
+        "records to seal": lambda: seal_once(database, signer),
+        "batches": batches.run_once,
+    }
+    for name, look in looks.items():
+        look()
+        assert not look(), name
+        costs = stack.count(repeated(look), database)
+        assert (name, costs.statements, costs.commits, costs.commands) == (name, 4, 1, 0)
+
+
+def test_a_table_that_every_job_writes_has_no_more_indexes(stack: Stack) -> None:
+    """Each index is written at every insertion, and at every update that is not heap-only."""
+    rows = stack.counters.scalar(
+        "SELECT json_object_agg(name, indexes) FROM (SELECT indrelid::regclass AS name, count(*) AS indexes"
+        " FROM pg_index WHERE indrelid IN ('jobs'::regclass, 'job_events'::regclass, 'audit_inbox'::regclass)"
+        " GROUP BY 1) AS counted"
+    )
+    assert rows == {"jobs": 12, "job_events": 3, "audit_inbox": 1}
+
+
+def repeated(look: Callable[[], object]) -> Callable[[], None]:
+    def work() -> None:
+        for _ in range(JOBS):
+            look()
+
+    return work
 
 
 def less(costs: Costs, base: Costs, times: int) -> Costs:

@@ -18,6 +18,7 @@ from core.kit.settings import Settings
 from tests.factories.jobs import Tenant, final_events, new_tenant
 
 pytestmark = pytest.mark.own_database
+UNCLAIMED_SECONDS = 5.0
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def end_event(held: Claim, kind: str, offset: int = 1) -> Event:
 
 
 def sweep(tenant: Tenant) -> list[str]:
-    busy = queue.pools_to_sweep(tenant.database.single_system(), ["other", "probe"])
+    busy = queue.pools_to_sweep(tenant.database.single_system(), ["other", "probe"], UNCLAIMED_SECONDS)
     with tenant.database.system() as session:
         events = [event.type for event in queue.sweep(session, "probe")]
     assert not events or "probe" in busy
@@ -182,9 +183,9 @@ def test_only_pools_in_which_something_may_have_run_out_of_time_are_swept(tenant
             )
         )
     job_id = tenant.submit()
-    assert queue.pools_to_sweep(system, pools) == set()
+    assert queue.pools_to_sweep(system, pools, UNCLAIMED_SECONDS) == set()
     reasons = [
-        ("dispatched_at = now()", "dispatched_at = NULL"),
+        ("dispatched_at = now() - interval '6 s'", "dispatched_at = now()"),
         ("cancel_requested_at = now()", "cancel_requested_at = NULL"),
         ("deadline_at = now() - interval '1 s'", "deadline_at = now() + interval '1 h'"),
         ("parent_id = uuidv7()", "parent_id = NULL"),
@@ -193,12 +194,18 @@ def test_only_pools_in_which_something_may_have_run_out_of_time_are_swept(tenant
         for statement, found in ((change, {"probe"}), (undone, set())):
             with tenant.database.system() as session:
                 session.execute(text(f"UPDATE jobs SET {statement} WHERE id = :id"), {"id": job_id})
-            assert queue.pools_to_sweep(system, pools) == found, statement
+            assert queue.pools_to_sweep(system, pools, UNCLAIMED_SECONDS) == found, statement
+    with tenant.database.system() as session:
+        session.execute(text("UPDATE jobs SET dispatched_at = NULL WHERE id = :id"), {"id": job_id})
     held = claimed(tenant, job_id)
-    assert queue.pools_to_sweep(system, pools) == {"probe"}
+    assert queue.pools_to_sweep(system, pools, UNCLAIMED_SECONDS) == set()
+    for lease, found in (("now() - interval '1 s'", {"probe"}), ("now() + interval '1 h'", set())):
+        with tenant.database.system() as session:
+            session.execute(text(f"UPDATE jobs SET lease_expires_at = {lease} WHERE id = :id"), {"id": job_id})
+        assert queue.pools_to_sweep(system, pools, UNCLAIMED_SECONDS) == found
     single = tenant.database.single_tenant(tenant.principal.organization_id)
     leases.end(single, SUSPEND, end_event(held, "job.waiting"), reason="budget")
-    assert queue.pools_to_sweep(system, pools) == {"probe"}
+    assert queue.pools_to_sweep(system, pools, UNCLAIMED_SECONDS) == {"probe"}
 
 
 def test_a_suspended_job_frees_its_worker_and_comes_back(tenant: Tenant) -> None:

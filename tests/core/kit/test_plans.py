@@ -124,13 +124,14 @@ class Life:
 
     def sweep(self) -> None:
         """What the dispatcher does beside dispatching."""
-        queue.pools_to_sweep(self.system, ["probe"])
+        queue.pools_to_sweep(self.system, ["probe"], 5.0)
         with self.database.system() as session:
             queue.sweep(session, "probe")
             queue.stop_orphans(session, "probe")
             queue.depths(session)
             queue.delete_idempotency_keys(session)
             ledger.release_ended(session, 100)
+        ledger.any_open_longer(self.system, 60)
         ledger.sweep(self.system, 60, 100)
         ledger.lost_calls(self.system, 60, 100)
 
