@@ -1,0 +1,33 @@
+"""Takes out of an image's environment what no process reads: ``python slim.py ENVIRONMENT``. Needs binutils.
+
+Tests, type stubs, C sources, tools that only convert models, and the symbols by which a debugger names what it sees in
+an extension module: of some wheels they are most of the file.
+"""
+
+import ctypes
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+_SUFFIXES = {".pyi", ".pyx", ".pxd", ".c", ".h", ".hpp", ".cpp", ".a"}
+_TOOLS = ("onnxruntime/quantization", "onnxruntime/tools", "onnxruntime/transformers")
+
+
+def slim(packages: Path) -> None:
+    """Remove it from the folder of installed packages. Raises OSError when a stripped module cannot be loaded."""
+    for folder in (*packages.glob("**/tests"), *(packages / each for each in _TOOLS)):
+        shutil.rmtree(folder, ignore_errors=True)
+    for file in [each for each in packages.glob("**/*") if each.suffix in _SUFFIXES]:
+        file.unlink()
+    # Libraries that a wheel brings along in a folder of its own were edited to find each other: they stay as they are.
+    modules = [each for each in packages.glob("**/*.so") if not each.parent.name.endswith(".libs")]
+    if modules:
+        subprocess.run(["strip", "--strip-unneeded", *modules], check=True)
+    for module in modules:
+        ctypes.CDLL(str(module))
+
+
+if __name__ == "__main__":
+    for folder in Path(sys.argv[1]).glob("lib/python3*/site-packages"):
+        slim(folder)
