@@ -23,7 +23,7 @@ def slim(packages: Path) -> None:
     # Libraries that a wheel brings along in a folder of its own were edited to find each other: they stay as they are.
     modules = [each for each in packages.glob("**/*.so") if not each.parent.name.endswith(".libs")]
     if modules:
-        subprocess.run(["strip", "--strip-unneeded", *modules], check=True)
+        subprocess.run(["strip", "--strip-unneeded", *modules], check=True)  # noqa: S603, S607 - in a build
     for module in modules:
         ctypes.CDLL(str(module))
 
