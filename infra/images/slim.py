@@ -1,7 +1,7 @@
 """Takes out of an image's environment what no process reads: ``python slim.py ENVIRONMENT``. Needs binutils.
 
-Tests, type stubs, C sources, tools that only convert models, and the symbols by which a debugger names what it sees in
-an extension module: of some wheels they are most of the file.
+Tests, type stubs, C sources, and the symbols by which a debugger names what it sees in an extension module: of some
+wheels they are most of the file. And what wheels bring for other uses than ours.
 """
 
 import ctypes
@@ -11,13 +11,25 @@ import sys
 from pathlib import Path
 
 _SUFFIXES = {".pyi", ".pyx", ".pxd", ".c", ".h", ".hpp", ".cpp", ".a"}
-_TOOLS = ("onnxruntime/quantization", "onnxruntime/tools", "onnxruntime/transformers")
+_OTHER_USES = (
+    # What converts models, and the runtime once more, for programs that are not Python.
+    "onnxruntime/quantization",
+    "onnxruntime/tools",
+    "onnxruntime/transformers",
+    "onnxruntime/capi/libonnxruntime.so.*",
+    # Chroma itself. CrewAI imports its client; only its memory store, which no crew of ours uses, opens a collection.
+    "chromadb_rust_bindings",
+)
 
 
 def slim(packages: Path) -> None:
     """Remove it from the folder of installed packages. Raises OSError when a stripped module cannot be loaded."""
-    for folder in (*packages.glob("**/tests"), *(packages / each for each in _TOOLS)):
-        shutil.rmtree(folder, ignore_errors=True)
+    for pattern in ("**/tests", *_OTHER_USES):
+        for each in list(packages.glob(pattern)):
+            if each.is_dir():
+                shutil.rmtree(each)
+            else:
+                each.unlink(missing_ok=True)
     for file in [each for each in packages.glob("**/*") if each.suffix in _SUFFIXES]:
         file.unlink()
     # Libraries that a wheel brings along in a folder of its own were edited to find each other: they stay as they are.
