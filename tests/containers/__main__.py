@@ -105,7 +105,10 @@ def _build(console: Console) -> str:
     build = f"podman build --quiet --format docker --pull=never {options}"
     subprocess.run(["make", "--no-print-directory", "images", f"BUILD={build}"], cwd=ROOT, check=True)
     podman("image", "prune", "--force", timeout_seconds=_PRUNE_SECONDS)
-    return ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in images.sizes().items())
+    sizes = images.sizes()
+    found = ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in sizes.items())
+    assert not (grown := images.grown(sizes)), f"{found}; {'; '.join(grown)}"
+    return found
 
 
 @contextmanager

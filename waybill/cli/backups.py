@@ -102,8 +102,9 @@ def backup(
         return
     size = sum(part.size_bytes for part in made.parts.values()) + made.blobs.size_bytes
     output.show(
-        f"{folder}: {sum(made.rows.values())} rows, {made.blobs.count} blobs, {size / _MEBIBYTE:.1f} MiB"
-        f" of {made.taken_at:%Y-%m-%d %H:%M:%S %Z}, in {seconds:.1f} s"
+        f"{folder}:",
+        f"{sum(made.rows.values())} rows, {made.blobs.count} blobs, {size / _MEBIBYTE:.1f} MiB"
+        f" of {made.taken_at:%Y-%m-%d %H:%M:%S %Z}, in {seconds:.1f} s",
     )
     if removed:
         output.show(f"removed {', '.join(removed)}")

@@ -74,6 +74,7 @@ def doctor(as_json: Json = False) -> None:
     """Check everything that Waybill needs, and suggest fixes for problems. Exit code 1 if a check fails."""
     from dataclasses import asdict
 
+    from rich.table import Column, Table
     from rich.text import Text
 
     from waybill.cli.local import local_settings
@@ -84,11 +85,13 @@ def doctor(as_json: Json = False) -> None:
     failed = sum(check.status == "fail" for check in checks)
     if as_json:
         output.document({"checks": [asdict(check) for check in checks], "failed": failed})
-    marks = {"ok": ("✓ ", "green"), "warn": ("! ", "yellow"), "fail": ("✗ ", "red")}
+    marks = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
+    # Where the terminal is narrow, what wraps stays beside its mark.
+    grid = Table.grid("", Column(overflow="fold"), padding=(0, 1))
     for check in checks:
-        output.show(Text.assemble(marks[check.status], (check.name, "bold"), f": {check.found}"))
-        if check.remedy:
-            output.show(Text(f"  {check.remedy}"))
+        lines = [f": {check.found}", *([check.remedy] if check.remedy else [])]
+        grid.add_row(Text(*marks[check.status]), Text.assemble((check.name, "bold"), "\n".join(lines)))
+    output.show(grid)
     if failed:
         raise typer.Exit(Exit.FAILED)
 
