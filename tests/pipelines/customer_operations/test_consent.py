@@ -131,7 +131,6 @@ def test_a_frame_that_is_overruled_at_times_is_heard_mostly(frame: str, judged: 
     ("message", "is_asked"),
     [
         ("Cancel VH-300005? Over my dead body.", False),
-        ("Cancel VH-300005? No kidding, please do.", True),
         ("Can you cancel VH-300005?", True),
         ("Please do NOT forget to cancel VH-300005.", True),
         ("don't hesitate to cancel VH-300005 for me please", True),
