@@ -14,6 +14,7 @@ _ELSEWHERE = re.compile(
     re.IGNORECASE,
 )
 _LEADING = re.compile(r"^(?:.*\b(?:to|is|address:?|at)\s)", re.IGNORECASE)
+_LEADING_OR_EXCLUDING = re.compile(r"^(?:.*\b(?:to|is|address:?|at|not|never|of|than|from|my|the)\s)", re.IGNORECASE)
 # The fields of an understood message that make an address complete.
 _ADDRESS_PARTS = ("street", "postcode", "city")
 
@@ -48,7 +49,12 @@ def find_address(message: str) -> dict[str, str] | None:
     None when there are several, or when it is an origin or an excluded destination.
     """
     found = list(_ADDRESS.finditer(message))
-    if len(found) != 1 or _ELSEWHERE.search(message[max(0, found[0].start("street") - 40) : found[0].start("street")]):
+    if len(found) != 1:
+        return None
+    # What matched as a street may begin in the sentence before: what excludes it stands right before its own words.
+    street, end = found[0]["street"], found[0].end("street")
+    begin = end - len(_LEADING_OR_EXCLUDING.sub("", street))
+    if _ELSEWHERE.search(message[max(0, begin - 40) : begin]):
         return None
     parts = {name: found[0][name].strip() for name in _ADDRESS_PARTS}
     return {**parts, "street": _LEADING.sub("", parts["street"])}

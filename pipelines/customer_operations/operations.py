@@ -82,7 +82,7 @@ class OrderAnswer(_Answer):
     reference: Id | None = Field(None, description="The number that customers know it by; `order_id` when left out.")
     status: str = Field(description="Where the goods are: a word of `[statuses]` in policy.toml.")
     state: str | None = Field(None, description="Where the order is, for example `booked`, `lost` or `cancelled`.")
-    service: str | None = Field(None, description="What was bought, as the refund tables name it.")
+    service: str | None = Field(None, description="What was bought: a word of `[services]` in policy.toml.")
     tracking: Id | None = None
     price: Money | None = Field(None, description="The whole price, where its parts are not told apart.")
     base_price: Money | None = None

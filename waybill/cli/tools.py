@@ -176,6 +176,7 @@ def _try_words(finding: "Finding", answer: dict[str, Any], number: str) -> None:
     words = {
         "statuses": (answer["status"], policy.status_of, policy.known_statuses),
         "states": (answer.get("state"), policy.state_of, policy.known_states),
+        "services": (answer.get("service"), policy.service_of, policy.known_services),
     }
     for table, (theirs, ours, known) in words.items():
         if theirs is None:

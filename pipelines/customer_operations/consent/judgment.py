@@ -37,6 +37,20 @@ _TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 _TAKING_BACK_WORDS_MAX = 7
+# The customer disowns what the message speaks of. It can only void a request, too.
+_DISOWNED = re.compile(r"\b(?:it|that|this)(?: is not|'s not| isn'?t) (?:by |from )?(?:me|us)\b", re.IGNORECASE)
+# What makes a question a request. Without it the question repeats what somebody else has said ("Cancel it? Over my dead
+# body."), or only wonders.
+_ASKS_POLITELY = re.compile(
+    r"\b(?:(?:can|could|cud|cld|cn|will|would|wud|wld|wo|do|does|did|have|has|is|are|was)(?:n'?t)?|may|might|shall|should|"
+    r"pls|plz|please|kindly|mind|possible|chance|able|thanks|thx|ty|want|need|like)\b",
+    re.IGNORECASE,
+)
+# A courtesy that by itself reads like a supposition: "We would ask you to credit the amount."
+_ASKS_FORMALLY = re.compile(
+    r"\b(?:would|should|'d) (?:kindly |like to |therefore |also )?ask (?:you (?:to|for)|that|for)\b(?!\W+not\b)",
+    re.IGNORECASE,
+)
 _TURNING = (Manner.WITHDRAWAL, Manner.CONDITION, Manner.HYPOTHETICAL, Manner.SARCASM)
 NAMING = (Action.CANCEL, Action.REFUND, Action.ADDRESS)
 _REFUND_MASS_MIN = 0.12
@@ -135,16 +149,24 @@ class OwnMessage:
         return max(zip(self.parts, self.sentences, strict=True), key=lambda pair: pair[0].asks[action])[1]
 
     def turned(self, action: Action) -> Against | None:
-        """How a later sentence changes the request for `action`, where it takes it back."""
+        """How the message turns against the request for `action`: disowns it, or takes it back in a later sentence."""
+        if _DISOWNED.search(self.text):
+            return Against.THIRD_PARTY
         if len(self.sentences) == 1:
             return None
         asking = max(range(len(self.parts)), key=lambda number: self.parts[number].asks[action])
         for sentence, part in list(zip(self.sentences, self.parts, strict=False))[asking + 1 :]:
-            if part.manner in _TURNING and part.manners[part.manner] >= _LIKELY:
+            is_courtesy = part.manner is Manner.HYPOTHETICAL and _ASKS_FORMALLY.search(sentence) is not None
+            if part.manner in _TURNING and part.manners[part.manner] >= _LIKELY and not is_courtesy:
                 return _AGAINST[part.manner]
             if len(sentence.split()) <= _TAKING_BACK_WORDS_MAX and _TAKEN_BACK.match(sentence):
                 return Against.WITHDRAWAL
         return None
+
+    def only_echoes(self, action: Action) -> bool:
+        """Whether the sentence that requests `action` most clearly is a question without any courtesy."""
+        words = self.words(action) or ""
+        return words.rstrip(" \"')").endswith("?") and _ASKS_POLITELY.search(words) is None
 
     def is_question(self, words: str) -> bool:
         """Whether `words` belong to a sentence that by itself is a question, and no request in the form of one."""
@@ -238,13 +260,15 @@ def _against(own: OwnMessage, action: Action, bars: RequestBars) -> Against | No
     if reading.manner is not Manner.REQUEST:
         return _AGAINST.get(reading.manner, Against.NO_REQUEST)
     if action is Action.REPORT:
-        return None if reading.asks[action] >= bars.report_min else Against.NO_REQUEST
+        return own.turned(action) if reading.asks[action] >= bars.report_min else Against.NO_REQUEST
     if reading.asks[action] < 1 - bars.act_min:
         return Against.NO_REQUEST
     others = max(share for manner, share in reading.manners.items() if manner is not Manner.REQUEST)
     is_sure = reading.asks[action] >= bars.act_min and reading.manners[Manner.REQUEST] - others >= bars.margin_min
     # Text after the last word that was read could take it back.
-    return own.turned(action) if is_sure and reading.is_whole else Against.UNSURE
+    if not is_sure or not reading.is_whole:
+        return Against.UNSURE
+    return Against.QUESTION if own.only_echoes(action) else own.turned(action)
 
 
 def _folded(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from pathlib import Path
 
 from core.kit.expressions import Expression
 
@@ -15,6 +16,22 @@ _QUOTED = re.compile(
     r"(?<!\w)['\u2018][^'\u2018\u2019\n]{8,400}['\u2019](?!\w)"
 )
 APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'"})
+# Words as they are typed on a phone, which the reader has seen too rarely to know what they do to a sentence.
+_TEXT_SPEAK = {
+    line.split()[0]: " ".join(line.split()[1:])
+    for line in Path(__file__).with_name("text_speak.txt").read_text(encoding="utf-8").splitlines()
+}
+_SHORT = re.compile(r"(?<![\w.,#/'-])[a-z0-9]{1,8}(?![\w/'-]|[.,]\w)", re.IGNORECASE)
+_FOR = re.compile(r"\b4(?= (?:an?|the|this|that|it|me|my|us|our|yo?u|yo?ur|being|late|l8)\b)", re.IGNORECASE)
+_TO = re.compile(
+    r"\b2(?= (?:me|my|the|us|our|yo?u|yo?ur|be|do|get|have|send|ask|cancel|cancl|change|work|late|l8)\b)", re.IGNORECASE
+)
+# A negation that asks for what it names: "don't forget to cancel". Not so behind whom it tells of.
+_NOT_TO_OMIT = re.compile(
+    r"(?<!\bi )(?<!\bwe )(?<!\bthey )(?<!\byou )(?<!\bi'll )"
+    r"\b(?:do not|don'?t) (?:ever )?(?:forget|fail|neglect|omit|hesitate) to (?!let\b|ask\b|call\b|contact\b)",
+    re.IGNORECASE,
+)
 _END = re.compile(r"(?<![.!?;…])[.!?;…]++(?=\s|$)|\n")
 
 
@@ -53,8 +70,17 @@ def sentences(text: str) -> list[str]:
 
 
 def unnumbered(text: str, order_pattern: Expression) -> str:
-    """The text on one line, "my order" for each order number, as in the reader's training data. Never empty."""
-    return " ".join(order_pattern.replaced(text, "my order").split()) or "-"
+    """The text on one line and in plain words, "my order" for each order number, as in the reader's training data.
+
+    Never empty.
+    """
+    return _in_plain_words(" ".join(order_pattern.replaced(text, "my order").split())) or "-"
+
+
+def _in_plain_words(text: str) -> str:
+    text = _TO.sub("to", _FOR.sub("for", text))
+    text = _SHORT.sub(lambda short: _TEXT_SPEAK.get(short.group().lower(), short.group()), text)
+    return _NOT_TO_OMIT.sub("be sure to ", text)
 
 
 def _is_wrapped(text: str, at: int) -> bool:

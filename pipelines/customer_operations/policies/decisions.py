@@ -73,6 +73,7 @@ def decide(policy: Policy, case: Case) -> Decision:
             case.order,
             status=policy.status_of(case.order.status),
             state=policy.state_of(case.order.state),
+            service=policy.service_of(case.order.service),
         )
         case = replace(case, order=order)
         if needed(policy, row) & order.unknown or _is_said_in_unknown_words(policy, case, order):
@@ -103,13 +104,16 @@ def needed(policy: Policy, row: IntentRow) -> set[str]:
 
 
 def _is_said_in_unknown_words(policy: Policy, case: Case, order: Order) -> bool:
-    """Whether the case is decided by a status or state in a word that no rule knows."""
+    """Whether the case is decided by a status, state or service in a word that no rule knows."""
     row = policy.intents[case.intent]
     refunds = [policy.refunds[reason] for reason in row.refunds]
     by_status = row.rule in _BY_STATUS or case.intent == "not_received" or any(each.statuses for each in refunds)
     by_state = row.rule in _BY_STATE or any(each.states for each in refunds)
-    return (by_status and order.status not in policy.known_statuses) or (
-        by_state and "state" not in order.unknown and order.state not in policy.known_states
+    by_service = any(each.services for each in refunds)
+    return (
+        (by_status and order.status not in policy.known_statuses)
+        or (by_state and "state" not in order.unknown and order.state not in policy.known_states)
+        or (by_service and "service" not in order.unknown and order.service not in policy.known_services)
     )
 
 

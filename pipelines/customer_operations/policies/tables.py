@@ -21,9 +21,11 @@ Part = Literal["base_price", "fuel_surcharge", "options_price"]
 Reason = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,59}$")]
 Rule = Literal["status", "ticket", "refund", "refund_status", "lost", "cancel", "address", "person"]
 
-# What the rules call where goods are, and where an order is. A word that no rule knows says nothing to them.
+# What the rules call where goods are, where an order is, and a service that no refund table names. A word that no rule
+# knows says nothing to them.
 STATUSES = ("LBL", "COL", "SRT", "TRN", "DEP", "OFD", "ATT", "HLD", "DLV", "RTS", "LST")
 STATES = ("booked", "in_transit", "delivered", "returned", "lost", "cancelled", "canceled")
+OTHER_SERVICE = "other"
 
 
 class _Table(BaseModel):
@@ -89,9 +91,10 @@ class Policy(_Table):
     # On RE2: an adapted pattern could take Python's engine hours on a message crafted for it.
     order_pattern: Annotated[Expression, PlainValidator(lambda text: Expression(text, ignore_case=True))]
     handover_words: tuple[str, ...]
-    # The company's own words for where goods and orders are, as the rules call them.
+    # The company's own words for where goods and orders are and for what was bought, as the rules call them.
     statuses: dict[str, str] = {}
     states: dict[str, str] = {}
+    services: dict[str, str] = {}
     request: RequestBars
     refunds: dict[Reason, RefundRow]
     address: AddressTable
@@ -106,7 +109,11 @@ class Policy(_Table):
 
     @model_validator(mode="after")
     def _words_are_known(self) -> Self:
-        tables = {"statuses": (self.statuses, self.known_statuses), "states": (self.states, self.known_states)}
+        tables = {
+            "statuses": (self.statuses, self.known_statuses),
+            "states": (self.states, self.known_states),
+            "services": (self.services, self.known_services),
+        }
         wrong = [
             f"{table}.{name}: no rule knows the word on its right; write your own word on the left, and on the right"
             f" one of {', '.join(sorted(known))}"
@@ -129,6 +136,11 @@ class Policy(_Table):
         """The words of the rules for where an order is, with those that the tables name."""
         return frozenset({*STATES, *(word for row in self.refunds.values() for word in row.states)})
 
+    @property
+    def known_services(self) -> frozenset[str]:
+        """The words of the refund tables for what was bought, and the one for what none of them names."""
+        return frozenset({OTHER_SERVICE, *(word for row in self.refunds.values() for word in row.services)})
+
     def status_of(self, word: str) -> str:
         """The rules' word for the company's own `word` of a status."""
         return self.statuses.get(word, word)
@@ -136,6 +148,10 @@ class Policy(_Table):
     def state_of(self, word: str) -> str:
         """The rules' word for the company's own `word` of a state."""
         return self.states.get(word, word)
+
+    def service_of(self, word: str) -> str:
+        """The rules' word for the company's own `word` of a service."""
+        return self.services.get(word, word)
 
 
 class Replies(_Table):

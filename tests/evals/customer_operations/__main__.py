@@ -32,6 +32,16 @@ from waybill.stack.postgres import EmbeddedPostgres
 MARK = 0.9
 DONE_MARK = 0.85
 NEVER_LEARNED = ", never learned"
+# The same messages before text-speak was spelled out and a repeating question was no request: without an effect that is
+# not asked for, and done as asked.
+BEFORE: dict[str, tuple[float, float | None]] = {
+    "requests that the reader has learned from": (1.0, 0.996),
+    f"requests of a blind author{NEVER_LEARNED}": (1.0, 0.796),
+    f"requests of another blind author{NEVER_LEARNED}": (0.995, 0.882),
+    "many registers, the half that was looked at": (1.0, 0.943),
+    "many registers, the half that was set aside": (1.0, 0.899),
+    "another company's messages (banking77)": (1.0, None),
+}
 _MEASURES = ("intent", "decision", "actions", "human")
 _FOREIGN_STEP = 10
 
@@ -77,6 +87,8 @@ def _parts(library: Library, system: Attached, data: Path | None) -> Iterator[Pa
         f"requests of another blind author{NEVER_LEARNED}": read_requests(split="fresh"),
         "many registers, the half that was looked at": read_requests(kept=False, split="registers"),
         "many registers, the half that was set aside": read_requests(kept=True, split="registers"),
+        "varied styles, what was looked at": read_requests(kept=False, split="varied"),
+        f"varied styles, what was set aside{NEVER_LEARNED}": read_requests(kept=True, split="varied"),
     }
     if data is not None:
         foreign = data / "intents" / "banking77" / "test.csv"
@@ -101,10 +113,11 @@ def _rows(score: Score) -> Iterator[Row]:
 
 def _part_rows(part: Part) -> Iterator[Row]:
     seen = "never looked at" if part.name.endswith(NEVER_LEARNED) else "looked at"
-    n = len(part.outcomes)
-    yield Row(part.name, seen, "nothing done unasked", n, 1 - len(part.acted_wrongly) / n, mark=1.0)
+    n, name = len(part.outcomes), "before" if part.name in BEFORE else ""
+    silent, done = BEFORE.get(part.name, (None, None))
+    yield Row(part.name, seen, "nothing done unasked", n, 1 - len(part.acted_wrongly) / n, silent, name, 1.0)
     if part.asking:
-        yield Row(part.name, seen, "done as asked", part.asking, part.share_done, mark=DONE_MARK)
+        yield Row(part.name, seen, "done as asked", part.asking, part.share_done, done, name, DONE_MARK)
 
 
 def report(score: Score) -> str:

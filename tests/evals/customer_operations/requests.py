@@ -1,11 +1,13 @@
 """Messages that ask for an action and messages that only speak of one, through the graph on a real sample system.
 
-What counts is the system's own state afterwards. ``requests.jsonl`` has five splits: "first" and "styles" by the author
+What counts is the system's own state afterwards. ``requests.jsonl`` has six splits: "first" and "styles" by the author
 of the lists of forms that decided before a trained reader did, "blind" and "fresh" by two authors who had seen neither
 rules nor messages, and "registers" in many registers and manners, written before anything was tried on it. The reader
 has learned from the first two and from the open half of "blind"; the rest, `is_learned` says which, was only scored.
 What went wrong in the open half of "registers" was looked at, and messages of those kinds, not these, were learned; the
-half that is `kept` was scored once, when nothing was changed any more. `read_operations` reads a set of another author.
+half that is `kept` was scored once, when nothing was changed any more. "varied" was made to be hard, by one author in
+the manners of several: what went wrong in its open part led to mends, the `kept` part was only scored. None of it was
+learned. `read_operations` reads a set of another author.
 """
 
 import csv

@@ -33,7 +33,7 @@ def judged(reader: RequestReader) -> Judge:
 
 def unseen() -> list[dict[str, Any]]:
     """Of the two blind authors, the messages that the reader has not learned from."""
-    return [each for each in read_requests() if not is_learned(each) and each.get("split") != "registers"]
+    return [each for each in read_requests() if not is_learned(each) and each.get("split") in ("blind", "fresh")]
 
 
 def moving() -> list[dict[str, Any]]:
@@ -125,6 +125,41 @@ def test_the_same_words_in_another_frame_are_no_request(frame: str, judged: Judg
 @pytest.mark.parametrize("frame", WEAK_FRAMES)
 def test_a_frame_that_is_overruled_at_times_is_heard_mostly(frame: str, judged: Judge) -> None:
     assert len(framed(frame, judged)) <= len(moving()[::10]) / 3
+
+
+@pytest.mark.parametrize(
+    ("message", "is_asked"),
+    [
+        ("Cancel VH-300005? Over my dead body.", False),
+        ("Can you cancel VH-300005?", True),
+        ("Please do NOT forget to cancel VH-300005.", True),
+        ("don't hesitate to cancel VH-300005 for me please", True),
+        ("I don't forget to cancel things, so don't cancel VH-300005.", False),
+        ("Whoever asks you to cancel VH-300005, it isn't me.", False),
+        ("plz cancl VH-300005 4 me, dont need it nemore", True),
+        ("plz dont cancl VH-300005, need it 2moro", False),
+    ],
+)
+def test_a_form_that_turns_a_request_round_is_understood(message: str, is_asked: bool, judged: Judge) -> None:
+    assert judged(message)[Action.CANCEL].asked is is_asked
+
+
+@pytest.mark.parametrize(
+    ("message", "is_asked"),
+    [
+        ("VH-300006 was charged twice. We would ask you to credit the duplicate amount.", True),
+        ("VH-300006 was charged twice. We would ask you not to credit anything.", False),
+        ("is it tru i can get money bk 4 VH-300001 bc it was late?", False),
+        ("u lost VH-300017 :( ill ask 4 my money nxt month when im back", False),
+    ],
+)
+def test_courtesy_and_text_speak_are_read_as_they_are_meant(message: str, is_asked: bool, judged: Judge) -> None:
+    assert judged(message)[Action.REFUND].asked is is_asked
+
+
+def test_a_ticket_is_taken_back_in_a_few_words_like_any_action(judged: Judge) -> None:
+    assert judged("VH-300013 has a dent. I want to file a claim.")[Action.REPORT].asked
+    assert not judged("VH-300013 has a dent. no claim please")[Action.REPORT].asked
 
 
 ASKING = [

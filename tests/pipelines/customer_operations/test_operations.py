@@ -24,6 +24,7 @@ from waybill.cli.main import app
 
 KNOWN = "ATT, COL, DEP, DLV, HLD, LBL, LST, OFD, RTS, SRT, TRN"
 KNOWN_STATES = "booked, canceled, cancelled, delivered, in_transit, lost, returned"
+KNOWN_SERVICES = "express_12, express_24, other, standard"
 OWN = """
 [statuses]
 delivered = "DLV"
@@ -68,7 +69,7 @@ def test_an_operators_folder_stands_in_for_the_sample(folder: Path) -> None:
     own = shipped.replace('["express_24", "express_12"]', '["express"]').replace("VHD", "SHOP") + OWN
     own = own.replace('currency = "EUR"', 'currency = "USD"')
     (folder / "policy.toml").write_text(own, encoding="utf-8")
-    assert decided(sample, "refund_late_delivery", **ORDER).code == "refund_not_due"
+    assert decided(sample, "refund_late_delivery", **ORDER).human == "facts_missing"
     decision = decided(load_policy(), "refund_late_delivery", **ORDER)
     assert [(call.operation, call.amount) for call in decision.calls] == [("issue_refund", Decimal("20.00"))]
     assert (decision.facts["status"], decision.facts["order"]) == ("DLV", "S-1")
@@ -166,18 +167,21 @@ def test_the_check_tries_the_number_and_the_words_of_the_tested_order(served: Sh
         "policy.toml: order_pattern does not match S-1, so no message names this order",
         f"policy.toml: no rule knows delivered; map it in [statuses], as delivered = one of {KNOWN}",
         f"policy.toml: no rule knows open; map it in [states], as open = one of {KNOWN_STATES}",
+        f"policy.toml: no rule knows express; map it in [services], as express = one of {KNOWN_SERVICES}",
     ]
     assert wrong["read_from"]["policy.toml"] == "the sample company's policy.toml"
 
     shipped = files("pipelines.customer_operations.policies").joinpath("policy.toml").read_text("utf-8")
     own = folder / "policy.toml"
-    own.write_text(shipped.replace("VHD\\\\d{6}", "S-\\\\d+") + OWN, encoding="utf-8")
+    services = '\n[services]\nexpress = "express_24"\n'
+    own.write_text(shipped.replace("VHD\\\\d{6}", "S-\\\\d+") + OWN + services, encoding="utf-8")
     right = tried()[1]
     assert right["get_order"]["missing"] == []
     assert right["get_order"]["notes"][1:] == [
         "order_pattern matches S-1",
         "[statuses] delivered is DLV: customers read \u201cdelivered\u201d",
         "[states] open is booked",
+        "[services] express is express_24",
     ]
     assert right["read_from"]["policy.toml"] == str(own)
 

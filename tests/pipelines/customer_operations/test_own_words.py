@@ -73,6 +73,17 @@ def test_a_state_that_no_rule_knows_is_left_to_a_person(intent: str) -> None:
     assert decided("order_status", state="open").code == "status_other"
 
 
+def test_a_refund_by_a_service_that_no_table_knows_is_left_to_a_person(folder: Path) -> None:
+    assert decided("refund_late_delivery", service="NXT", **LATE).human == "facts_missing"
+    assert decided("cancel_order", service="NXT").code == "cancelled_refunded"
+    own = f'{sample("policy.toml")}\n[services]\nNXT = "express_24"\nECO = "other"\n'
+    (folder / "policy.toml").write_text(own, encoding="utf-8")
+    load_policy.cache_clear()
+    due = decided("refund_late_delivery", service="NXT", **LATE)
+    assert [call.operation for call in due.calls] == ["issue_refund"]
+    assert decided("refund_late_delivery", service="ECO", **LATE).code == "refund_not_due"
+
+
 def test_what_a_table_names_itself_is_known(folder: Path) -> None:
     own = sample("policy.toml").replace('statuses = ["LBL"]', 'statuses = ["NEW"]')
     (folder / "policy.toml").write_text(own, encoding="utf-8")
@@ -85,6 +96,7 @@ def test_what_a_table_names_itself_is_known(folder: Path) -> None:
     [
         ('[statuses]\nbooked = "NEW"', "LBL, LST, OFD"),
         ('[states]\nbooked = "open"', "booked, canceled"),
+        ('[services]\nbooked = "NEW"', "express_12, express_24, other, standard"),
     ],
 )
 def test_a_mapping_to_a_word_that_no_rule_knows_is_refused(folder: Path, table: str, known: str) -> None:
