@@ -10,10 +10,11 @@ from api import cursors
 from api.answers import parse_id
 from api.console.fields import body_of, field
 from api.console.jobs.acts import run
+from api.console.playground import handbook
 from api.console.playground.results import see
 from api.console.rendering import flash, render
 from api.console.rendering import gettext as _
-from api.console.routing import new_router, redirect, requires, takes_file
+from api.console.routing import current, new_router, redirect, requires, takes_file
 from api.console.work import change, read
 from api.deps import Runtime, get_runtime
 from api.knowledge_bases.documents import delete_stored, store_upload
@@ -49,7 +50,15 @@ async def bases(request: Request, cursor: Cursor = None) -> Response:
         ),
     )
     older = cursors.encode(found[_PAGE - 1].id) if len(found) > _PAGE else None
-    return render(request, "knowledge/list.html", bases=found[:_PAGE], older=older, classes=list(DataClass))
+    return render(
+        request,
+        "knowledge/list.html",
+        bases=found[:_PAGE],
+        older=older,
+        classes=list(DataClass),
+        may_add_samples=not found and handbook.may_add(current(request).principal),
+        once=secrets.token_urlsafe(16),
+    )
 
 
 @router.post("")

@@ -8,6 +8,7 @@ from fastapi import Path, Query, Request, Response
 
 from api.answers import parse_id
 from api.console.jobs.acts import run
+from api.console.playground import handbook
 from api.console.playground.capability_form import CapabilityForm, form_of
 from api.console.playground.results import Run, see
 from api.console.playground.samples import snippets
@@ -21,6 +22,7 @@ from api.files.routes import keep_upload
 from api.jobs.submitting import check_input, find_manifest
 from api.quotes.routes import quote_for
 from api.quotes.schemas import AskQuote
+from api.routing import require_scope
 from core.capability import Manifest
 from core.files.service import check_name
 from core.keys.principal import Principal
@@ -54,7 +56,9 @@ async def playground(
         runs = [see(runtime, session, principal, each) for each in job_ids]
         manifest = _manifest(principal, capability or (runs[-1].job.capability if runs else ""))
         given = next((each.given for each in reversed(runs) if each.job.capability == manifest.id), None)
-        return {"runs": runs, "manifest": manifest, "form": form_of(runtime, session, principal, manifest, given)}
+        shape = form_of(runtime, session, principal, manifest, given)
+        may_add_samples = not shape.has_bases and handbook.may_add(principal)
+        return {"runs": runs, "manifest": manifest, "form": shape, "may_add_samples": may_add_samples}
 
     found = await read(request, find)
     return render(
@@ -94,6 +98,16 @@ async def submit(request: Request) -> Response:
         for number, each in enumerate(inputs)
     ]
     return redirect(request, f"{PAGE}?{'&'.join(f'job={each}' for each in [*kept, *made])}")
+
+
+@router.post("/samples")
+@requires("knowledge:write")
+async def add_samples(request: Request) -> Response:
+    """Add the sample documents to the project, and show the job that reads them beside a question about them."""
+    for scope in sorted(handbook.SCOPES):
+        require_scope(current(request).principal, scope)
+    job_id = await handbook.add_samples(request, str(form(request).get("once", ""))[:_NAME_MAX])
+    return redirect(request, f"{PAGE}?capability={_FIRST[0]}&job={job_id}")
 
 
 @router.post("/quote")

@@ -55,6 +55,7 @@ PAGES: dict[tuple[str, str], Page] = {
     ("POST", "/console/playground"): Page("/console/playground", fields={"capability": "probe.act"}),
     ("GET", "/console/playground/jobs/{job_id}"): Page("/console/playground/jobs/{ended_id}"),
     ("POST", "/console/playground/quote"): Page("/console/playground/quote", fields={"capability": "probe.act"}),
+    ("POST", "/console/playground/samples"): Page("/console/playground/samples"),
     ("POST", "/console/playground/files"): Page("/console/playground/files", "name=a.txt"),
     ("GET", "/console/admin"): Page("/console/admin"),
     ("GET", "/console/admin/projects"): Page("/console/admin/projects"),
