@@ -122,6 +122,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
         ("document_not_found", "the project has no such document", _ID),
         ("file_not_found", "the project has no such file, or the file has expired", _ID),
         ("session_not_found", "the caller has no such open session", _ID),
+        ("view_not_found", "the caller has saved no such view of the console", _ID),
         ("upload_not_found", "the project has no such unfinished upload", "start a new upload"),
         ("quality_annotation_not_found", "the job is not in the labeling queue", "`waybill quality choose`"),
         ("quality_gate_not_found", "the model has no gate", "`waybill quality gates`"),
