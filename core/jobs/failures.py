@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from core.jobs.conditions import FAILED
 from core.jobs.records import JobFilter
-from core.jobs.repository import conditions, of_each_project
+from core.jobs.repository import conditions, newest
 from core.keys.principal import Principal
 from core.kit.db import Executor
 
@@ -41,13 +41,11 @@ def groups(
 ) -> list[FailureGroup]:
     """How jobs that were submitted and failed after `since` failed, the most frequent way first."""
     clause, values = conditions(where, principal)
-    newest = "ORDER BY id DESC LIMIT :counted"
-    failed = of_each_project(
-        "SELECT id, capability, reason, state::text AS state, finished_at FROM jobs"
-        f" WHERE {clause} AND {FAILED} AND id >= uuid7_floor(CAST(:since AS timestamptz)) AND finished_at >= :since"
-        f" {newest}",
+    failed = newest(
+        "id, capability, reason, state::text AS state, finished_at",
+        f"{clause} AND {FAILED} AND id >= uuid7_floor(CAST(:since AS timestamptz)) AND finished_at >= :since",
+        "ORDER BY id DESC LIMIT :counted",
         where,
-        newest,
     )
     values |= {"since": since, "counted": COUNTED_MAX, "limit": limit}
     return [FailureGroup(*row) for row in executor.execute(text(_GROUPS.format(failed=failed)), values)]
@@ -56,6 +54,6 @@ def groups(
 def count_newer(executor: Executor, principal: Principal, where: JobFilter, after: UUID) -> int:
     """How many jobs of a listing are newer than the job `after`; at most `NEWER_MAX`."""
     clause, values = conditions(where, principal)
-    newer = of_each_project(f"SELECT FROM jobs WHERE {clause} AND id > :after LIMIT :most", where, "LIMIT :most")
+    newer = newest("", f"{clause} AND id > :after", "LIMIT :most", where)
     statement = text(f"SELECT count(*) FROM ({newer}) AS newer")
     return int(executor.execute(statement, {**values, "after": after, "most": NEWER_MAX}).scalar_one())

@@ -198,7 +198,7 @@ def caller_of(session: Executor, job_id: UUID) -> Submitted:
 
 
 def conditions(where: JobFilter, principal: Principal) -> tuple[str, dict[str, Any]]:
-    """The WHERE clause of a listing, and its parameters; the statement with it goes through `of_each_project`.
+    """The WHERE clause of a listing, and its parameters.
 
     Raises `ScopeMissing` when it names another project than the caller's without the scope ``organization:read``:
     whether or not that project exists.
@@ -207,8 +207,8 @@ def conditions(where: JobFilter, principal: Principal) -> tuple[str, dict[str, A
     if where.project not in {None, principal.project_id}:
         if WHOLE_ORGANIZATION not in principal.scopes:
             raise ScopeMissing(f"this key or role lacks the scope {WHOLE_ORGANIZATION}", scope=WHOLE_ORGANIZATION)
-        project = "projects.id" if where.project == "all" else ":other_project_id"
-        visible = f"organization_id = :organization_id AND project_id = {project} AND {_OF_CAPABILITIES}"
+        project = "" if where.project == "all" else "project_id = :other_project_id AND "
+        visible = f"organization_id = :organization_id AND {project}{_OF_CAPABILITIES}"
         values |= {"organization_id": principal.organization_id, "other_project_id": where.project}
     clauses = [visible, f"shadow_arm_id IS {'NOT ' if where.shadows else ''}NULL"]
     # As the partial indexes say it: both kinds are few beside what has succeeded.
@@ -248,17 +248,18 @@ def conditions(where: JobFilter, principal: Principal) -> tuple[str, dict[str, A
     return " AND ".join(clauses), values
 
 
-def of_each_project(statement: str, where: JobFilter, newest: str) -> str:
-    """`statement`, a query with the clause of `conditions`; for all projects once for each, and the `newest` of those.
+def newest(columns: str, clause: str, order: str, where: JobFilter) -> str:
+    """The statement that reads the jobs of `clause`, the newest as `order` says.
 
     The newest jobs of each project are the start of an index. Those of an organization are in none, so that no
-    submission has to maintain it.
+    submission has to maintain it: they are the newest of the newest of each project.
     """
     if where.project != "all":
-        return statement
+        return f"SELECT {columns} FROM jobs WHERE {clause} {order}"
+    of_project = f"SELECT {columns} FROM jobs WHERE project_id = projects.id AND {clause} {order}"
     return (
-        f"SELECT found.* FROM projects CROSS JOIN LATERAL ({statement}) AS found"
-        f" WHERE projects.organization_id = :organization_id {newest}"
+        f"SELECT found.* FROM projects CROSS JOIN LATERAL ({of_project}) AS found"
+        f" WHERE projects.organization_id = :organization_id {order}"
     )
 
 
@@ -268,13 +269,14 @@ def list_jobs(
     """The jobs of the filter's project, newest first, with ids below `cursor`. Raises `ScopeMissing`."""
     clause, values = conditions(where, principal)
     after = "" if cursor is None else " AND id < :cursor"
-    found = f"SELECT * FROM jobs WHERE {clause}{after}"
+    order = "ORDER BY id DESC LIMIT :limit"
     if where.states and _RARE.issuperset(where.states):
         # Row-level security hides the statistics of states, so the planner expects to meet such a job soon and walks
         # through all others. Behind OFFSET 0 it does not know of the order, and reads the index of unfinished jobs.
-        found = f"{found} OFFSET 0"
-    newest = "ORDER BY id DESC LIMIT :limit"
-    statement = of_each_project(f"SELECT {COLUMNS} FROM ({found}) AS jobs {newest}", where, newest)
+        found = f"SELECT * FROM jobs WHERE {clause}{after} OFFSET 0"
+        statement = f"SELECT {COLUMNS} FROM ({found}) AS jobs {order}"
+    else:
+        statement = newest(COLUMNS, f"{clause}{after}", order, where)
     rows = session.execute(text(statement), {**values, "cursor": cursor, "limit": limit})
     return [to_record(row) for row in rows]
 

@@ -1,6 +1,7 @@
 """Takes a picture of every page, light and dark, wide and narrow, into ``build/console``.
 
-Starts a database, Valkey and the API, fills a project, and drives Debian's Chromium.
+Those of the documentation go where it shows them. Starts a database, Valkey and the API, fills two companies, and
+drives Debian's Chromium.
 """
 
 import secrets
@@ -103,8 +104,8 @@ DOCS = {
     "approval": "/console/approvals/{asking_id}",
     "playground": "/console/playground?job={answered_id}",
     "overview": "/console/overview?span=7d",
-    "money": "/console/money?from={month}",
-    "budget": "/console/money/budgets/{budget_id}?limit_usd=2",
+    "money": "/console/money?from={month}&last={yesterday}",
+    "statement": "/console/money/statement",
     "quality": "/console/quality?span=30d&capability=knowledge.search&signal=quotes_verified",
     "experiment": "/console/quality/experiments/{experiment_id}",
     "audit": "/console/admin/audit",
@@ -135,6 +136,23 @@ def stack() -> Iterator[RunningApi]:
         finally:
             valkey.stop()
             postgres.stop()
+
+
+def picture_docs(browser: Any, api: RunningApi) -> None:
+    """Take the pictures that the documentation shows, and print a statement."""
+    own, shown = showcase(api)
+    page = browser.new_page(viewport={"width": 1320, "height": 800})
+    sign_in(page, own)
+    DOCS_FOLDER.mkdir(exist_ok=True)
+    for title, path in DOCS.items():
+        page.goto(api.url + path.format(**shown))
+        page.wait_for_load_state("networkidle")
+        page.screenshot(path=BUILD / f"docs-{title}.png")
+        shrink(BUILD / f"docs-{title}.png", DOCS_FOLDER / f"{title}.png")
+    page.goto(f"{api.url}/console/money/statement")
+    # What a printer would get.
+    page.pdf(path=BUILD / "statement.pdf", format="A4")
+    page.close()
 
 
 def shrink(source: Path, target: Path) -> None:
@@ -171,16 +189,7 @@ def main() -> None:
         for title, path in EMPTY.items():
             take(page, api.url + path, title)
         page.close()
-        own, shown = showcase(api)
-        page = browser.new_page(viewport={"width": 1200, "height": 760})
-        sign_in(page, own)
-        DOCS_FOLDER.mkdir(exist_ok=True)
-        for title, path in DOCS.items():
-            page.goto(api.url + path.format(**shown))
-            page.wait_for_load_state("networkidle")
-            page.screenshot(path=BUILD / f"docs-{title}.png")
-            shrink(BUILD / f"docs-{title}.png", DOCS_FOLDER / f"{title}.png")
-        page.close()
+        picture_docs(browser, api)
     sys.stdout.write(f"{len(list(BUILD.glob('*.png')))} pictures in {BUILD}\n")
 
 

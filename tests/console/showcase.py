@@ -14,6 +14,7 @@ from core.capability import JobSuspended
 from core.jobs.states import SUSPEND
 from core.kit.ids import DOCUMENT, JOB, decode, encode, new_id
 from core.knowledge import samples
+from pipelines.registry import manifests
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.attempts import Attempt, worker_services
 from tests.factories.charges import Line, write_lines
@@ -27,6 +28,7 @@ _HEAD = "Goods | Highest compensation | Condition"
 _ROW = "Mobile phones and tablets | EUR 750 | neutral outer packaging without brand name"
 _MORE = "Jewelry and watches | EUR 500 | declared as valuables\nGift cards | EUR 100 | activated at delivery only"
 _TEXT = f"{_HEAD}\n{_ROW}\n{_MORE}"
+_SUPPORT = "customer_operations.resolve"
 _COST = Decimal("0.00184")
 _EFFECT = {
     "customer_words": "My parcel 4711 arrived soaked and the headphones inside no longer work. I want my money back.",
@@ -76,10 +78,10 @@ def showcase(api: RunningApi) -> tuple[RunningApi, dict[str, str]]:
         _pay(own, answered.context.job_id, asker.id)
         running = ask("What does insurance for a piano cost?", "4712")
         running.context.step("retrieve").__enter__()
-        case = {"message": _EFFECT["customer_words"], "customer": {"email": "ada@example.com"}}
-        asking = Attempt(services, decode(JOB, submit("probe.ask", {}, ticket="4711", team="support", channel="mail")))
+        request = manifests()[_SUPPORT].examples[0]
+        asking = Attempt(services, decode(JOB, submit(_SUPPORT, request, ticket="4711", team="support")))
         with pytest.raises(JobSuspended) as suspended:
-            asking.context.ask("approve", "Refund EUR 64.90?", _APPROVAL, details={**_EFFECT, "more": case})
+            asking.context.ask("approve", "Refund EUR 64.90?", _APPROVAL, details=_EFFECT)
         why = suspended.value
         asking.context.end(SUSPEND, "job.waiting", {"reason": why.reason}, reason=why.reason, error=why.why)
     saved_view(own, "failed today")
@@ -88,6 +90,7 @@ def showcase(api: RunningApi) -> tuple[RunningApi, dict[str, str]]:
         "answered_id": encode(JOB, answered.context.job_id),
         "asking_id": encode(JOB, asking.context.job_id),
         "month": (datetime.now(UTC) - timedelta(days=20)).date().isoformat(),
+        "yesterday": (datetime.now(UTC) - timedelta(days=1)).date().isoformat(),
     }
 
 

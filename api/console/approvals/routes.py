@@ -98,7 +98,7 @@ def _ask(
     for asked in questions.open_questions(session, principal, job):
         if not key or asked.key == key:
             return asked, job, _refusal(runtime, session, principal, job, asked)
-    raise NotFound("nobody has to answer this any more: it was answered, or its time is up", code="question_not_found")
+    raise NotFound("this question is closed: it was answered, or its time is up", code="question_not_found")
 
 
 def _refusal(

@@ -132,7 +132,7 @@ def _projects(runtime: Runtime, session: SingleStatement, principal: Principal) 
 
 
 def _version(jobs: Sequence[JobRecord], newer: int) -> str:
-    """What the rows show, in short. While a job runs, its duration is drawn anew every ten seconds."""
+    """What the rows show, in short. While a job runs, its duration is drawn again every ten seconds."""
     now = int(time() / _TICK_SECONDS)
     shown = [
         (job.id, job.state, job.reason, job.cost_usd, job.cancel_requested_at, now if job.state == "running" else 0)

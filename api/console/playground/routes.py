@@ -14,8 +14,8 @@ from api.console.playground.results import Run, see
 from api.console.playground.samples import snippets
 from api.console.rendering import gettext as _
 from api.console.rendering import render
-from api.console.routing import current, form, new_router, redirect, requires, takes_file
-from api.console.schema_forms import value_of
+from api.console.routing import Form, current, form, new_router, redirect, requires, takes_file
+from api.console.schema_forms import PREFIX, value_of
 from api.console.work import read
 from api.deps import Runtime
 from api.files.routes import keep_upload
@@ -120,7 +120,7 @@ async def estimate(request: Request) -> Response:
         check_input(manifest, given, ("form",))
         found = await quote_for(request, AskQuote(capability=manifest.id, input=given))
     except Unprocessable as incomplete:
-        problems = incomplete.extra.get("errors") or []
+        problems = [_plain(each, form(request)) for each in incomplete.extra.get("errors") or []]
         return render(request, "playground/estimate.html", fragment="playground/_estimate.html", problems=problems)
     return render(
         request,
@@ -141,6 +141,12 @@ async def upload(request: Request, name: Annotated[str, Query(min_length=1, max_
     check_name(name)
     kept = await keep_upload(request, name, DataClass.INTERNAL)
     return Response(kept.body, media_type="application/json", headers={"cache-control": "no-store"})
+
+
+def _plain(problem: dict[str, str], sent: Form) -> dict[str, str]:
+    """A field's problem; of one that is empty, only that."""
+    is_empty = sent.get(f"{PREFIX}{problem['path'].removeprefix('form.')}") == ""
+    return {**problem, "message": _("needs a value")} if is_empty else problem
 
 
 async def _given(request: Request, manifest: Manifest) -> dict[str, Any]:

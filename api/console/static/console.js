@@ -152,6 +152,7 @@
     for (const place of document.querySelectorAll("[data-chart]:not([data-drawn])")) {
       place.dataset.drawn = "";
       const data = JSON.parse(place.dataset.chart), labels = JSON.parse(place.dataset.labels);
+      const unit = place.dataset.unit.length <= 3 ? place.dataset.unit : "";
       const axis = { stroke: () => ink, grid: { stroke: () => grid, width: 1 }, ticks: { show: false } };
       const size = () => ({ width: place.clientWidth, height: 220 });
       const colors = ["--chart-1", "--chart-2", "--chart-3", "--chart-4", "--chart-5"];
@@ -161,7 +162,7 @@
           label, width: 2, stroke: color(colors[at % colors.length]), points: { show: data[0].length < 2 },
           value: (_, value) => value == null ? "–" : `${value.toLocaleString()} ${place.dataset.unit}`,
         }))],
-        axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${tick.toLocaleString()} ${place.dataset.unit}`.trim()) }],
+        axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${tick.toLocaleString()} ${unit}`) }],
       }, data, place);
       new ResizeObserver(() => plot.setSize(size())).observe(place);
     }

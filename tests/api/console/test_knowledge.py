@@ -37,7 +37,7 @@ def test_a_base_is_made_filled_read_and_deleted(api: RunningApi, browser: Browse
     assert browser.upload(f"{at}/documents?name=b.txt", b"").status_code == 422
     assert browser.upload(f"{at}/documents?name=b.txt", b"x", {"x-csrf-token": "0" * 64}).status_code == 403
     page = browser.get(at).text
-    assert "1 documents wait to be read" in page
+    assert "Documents to read: 1." in page
     started = browser.post(f"{at}/ingest", {"once": "read"})
     assert browser.post(f"{at}/ingest", {"once": "read"}).headers["location"] == started.headers["location"]
     job_id = started.headers["location"].rpartition("/")[2]
