@@ -232,7 +232,7 @@ def test_a_trace_is_linked_where_the_settings_say(api: RunningApi, browser: Brow
 
 
 def test_a_quote_stands_beside_the_passage_that_holds_it(api: RunningApi, browser: Browser) -> None:
-    passage = {"id": "p1", "text": "Before. <b>Quoted words</b>. After."}
+    passage = {"id": "p1", "text": f"{'x' * 900} Before. <b>Quoted words</b>. After. {'y' * 900}"}
     quote = {"quote": "<b>Quoted words</b>", "passage": "p1", "document": "a.md", "document_id": "doc_x", "start": 8}
     odd = [{"quote": 7, "passage": None}, {"text": ["x"], "passage": "p2", "page": {"a": 1}}, "no mapping"]
     with api.client() as client, worker_services(api.settings) as services:
@@ -243,6 +243,9 @@ def test_a_quote_stands_beside_the_passage_that_holds_it(api: RunningApi, browse
     for page in (browser.get(f"/console/jobs/{job_id}"), browser.get(f"/console/playground/jobs/{job_id}")):
         assert page.status_code == 200
         assert "Before. <mark>&lt;b&gt;Quoted words&lt;/b&gt;</mark>. After." in page.text
+        # Its neighborhood, and not all of the passage.
+        assert re.search(r"…x{100,160} Before\.", page.text)
+        assert re.search(r"After\. y{100,240}…", page.text)
         link = 'href="/console/knowledge/documents/doc_x?at=8&amp;quote=%3Cb%3EQuoted%20words%3C/b%3E"'
         assert link in page.text
 
