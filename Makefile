@@ -108,7 +108,7 @@ outside: $(STAMP) ## Run outside clients of OpenAI's interface and generated one
 	@cd $(ROOT) && $(BIN)/python -m tests.outside $(ARGS)
 
 # In an environment of its own: a driver of 190 MB that only pictures and one test of the pages need.
-console-shots: $(STAMP) ## Take pictures of the console's pages into build/console (Debian: apt install chromium)
+console-shots: $(STAMP) ## Take pictures of the console's pages, for build/console and docs/howto/console (Debian: apt install chromium)
 	@command -v chromium >/dev/null || { echo "Chromium is missing (Debian: apt install chromium). Then run this again."; exit 1; }
 	@cd $(ROOT) && test -x build/playwright/bin/python || { $(PYTHON) -m venv build/playwright && \
 		build/playwright/bin/python -m pip install --quiet --disable-pip-version-check playwright==$(PLAYWRIGHT_VERSION) axe-playwright-python==0.1.7; }

@@ -72,9 +72,8 @@ async def healthz() -> Response:
 @public
 async def readyz(request: Request) -> Response:
     """Ready while Postgres answers: no other API process could serve the rest better."""
-    runtime = get_runtime(request)
-    postgres, broker, guard = await asyncio.gather(_postgres(runtime), _redis(runtime), _guard(runtime))
-    dependencies = {"postgres": postgres, "redis": broker, **({} if guard is None else {"guard": guard})}
+    dependencies = await dependencies_of(get_runtime(request))
+    postgres = dependencies["postgres"]
     if postgres["status"] == "down":
         raise Unavailable(
             "postgres does not answer", code="not_ready", retry_after_seconds=2, dependencies=dependencies
@@ -103,6 +102,12 @@ async def metrics(request: Request) -> Response:
     """All metrics of this process, or of the processes that share a folder with it."""
     body, content_type = exposition(request.headers.get("accept", ""))
     return Response(body, headers={"content-type": content_type, "cache-control": "no-store"})
+
+
+async def dependencies_of(runtime: Runtime) -> dict[str, dict[str, Any]]:
+    """What this process depends on, as members of `Dependency`; the guard only where one is configured."""
+    postgres, broker, guard = await asyncio.gather(_postgres(runtime), _redis(runtime), _guard(runtime))
+    return {"postgres": postgres, "redis": broker, **({} if guard is None else {"guard": guard})}
 
 
 async def _postgres(runtime: Runtime) -> dict[str, Any]:

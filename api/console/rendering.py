@@ -15,6 +15,7 @@ from api.console import formats
 from api.console.assets import asset_url
 from api.console.navigation import sections_of
 from api.console.security import CSRF_FIELD, PAGE_HEADERS
+from api.deps import get_runtime
 from core.keys.sessions.service import SignedIn
 from core.kit.clock import utc_now
 from core.kit.ids import encode, encode_field
@@ -107,6 +108,11 @@ def _context(request: Request) -> dict[str, Any]:
     def relative(moment: datetime) -> str:
         return formats.relative(moment, now)
 
+    def trace_url(trace_id: str) -> str | None:
+        """The trace in the operator's tracing backend; None when the settings name none."""
+        template = get_runtime(request).settings.trace_url
+        return None if template is None else template.replace("{trace_id}", trace_id)
+
     return {
         "signed_in": signed_in,
         "csrf_token": "" if signed_in is None else signed_in.csrf_token,
@@ -116,6 +122,7 @@ def _context(request: Request) -> dict[str, Any]:
         "here": here,
         "may": may,
         "relative": relative,
+        "trace_url": trace_url,
         "now": now,
         "flash": _flash(request),
     }

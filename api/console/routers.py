@@ -5,8 +5,10 @@ from fastapi import APIRouter
 from api.console import account, sign_in, single_sign_on, static_files
 from api.console.admin import audit, guard, installation, keys, limits, organization, webhooks
 from api.console.approvals import routes as approvals
+from api.console.jobs import comparison
 from api.console.jobs import one as job
 from api.console.jobs import routes as jobs
+from api.console.jobs import views as saved_views
 from api.console.knowledge import routes as knowledge
 from api.console.money import budgets, prices, spending, statements
 from api.console.overview import routes as overview
@@ -19,7 +21,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     single_sign_on.router,
     account.router,
     jobs.router,
+    saved_views.router,
     job.router,
+    comparison.router,
     approvals.router,
     knowledge.router,
     playground.router,

@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
 
 from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond, respond_answer, respond_json
+from api.costs.parameters import parse_project
 from api.deps import Runtime, get_runtime
 from api.events import EventStream
 from api.jobs.cancelling import announce_cancelled, cancel
@@ -21,7 +22,7 @@ from api.jobs.submitting import new_job, receiver, submit
 from api.jobs.waiting import is_asking, open_questions, read, wait_for_change, wait_for_end, with_result
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import invalid
-from api.routing import caller, new_router, requires
+from api.routing import caller, new_router, require_project, requires
 from api.times import Moment
 from core.jobs.records import JobFilter, JobRecord
 from core.jobs.service import listed
@@ -52,6 +53,17 @@ _PREFER = {
 }
 
 JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
+Project = Annotated[
+    str | None,
+    Query(
+        max_length=100,
+        description=(
+            "List the jobs of this project, or of `all` projects of the organization. Default: the key's project."
+            " Other projects require the scope `organization:read`."
+        ),
+        examples=["all", "prj_01jd3q8v9tfq8a1b2c3d4e5f6g"],
+    ),
+]
 Wait = Annotated[int, Query(ge=0, le=600, description=_WAIT_HELP)]
 
 
@@ -179,7 +191,7 @@ def _etags(header: str | None) -> frozenset[str]:
         ]
     },
 )
-@requires("jobs:read")
+@requires("jobs:read", organization_wide=True)
 async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
     request: Request,
     state: Annotated[
@@ -191,11 +203,14 @@ async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
     shadows: Annotated[
         bool, Query(description="List the jobs that an experiment's shadow arms repeated, instead of ordinary jobs.")
     ] = False,
+    project: Project = None,
     limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs per page.")] = 20,
     cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
 ) -> Response:
     """A page of the project's jobs."""
     runtime, principal = get_runtime(request), caller(request)
+    if project is None:
+        require_project(principal, "jobs:read")
     where = JobFilter(
         states=tuple(state or ()),
         capability=capability,
@@ -203,12 +218,18 @@ async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
         created_before=clamp(created_before),
         metadata=metadata_filter(request),
         shadows=shadows,
+        project=parse_job_project(project),
     )
     before = cursors.decode(cursor) if cursor is not None else None
     found = await runtime.in_thread(_list, runtime, principal, where, before, limit + 1)
     page = found[:limit]
     following = cursors.encode(page[-1].id) if len(found) > limit else None
     return respond_json({"data": [to_wire(job) for job in page], "next_cursor": following})
+
+
+def parse_job_project(text: str | None) -> UUID | Literal["all"] | None:
+    """The project of a listing. Raises `Unprocessable` naming ``query.project``."""
+    return "all" if text == "all" else parse_project(text)
 
 
 def _list(runtime: Runtime, principal: Principal, where: JobFilter, before: UUID | None, limit: int) -> list[JobRecord]:

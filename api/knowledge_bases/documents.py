@@ -69,7 +69,7 @@ async def store_upload(request: Request, base_id: UUID, name: str) -> Answer:
     upload = await receive(request, runtime.settings.document_max_bytes)
     try:
         identity = identify_request(request, f"{upload.media_type} {upload.sha256}".encode())
-        return await runtime.in_thread(_store, request, base_id, name, upload, identity)
+        return await runtime.in_thread(store, request, base_id, name, upload, identity)
     finally:
         upload.file.close()
 
@@ -81,7 +81,8 @@ def _require_base(request: Request, base_id: UUID) -> None:
         runtime.knowledge.get_base(session, principal, base_id)
 
 
-def _store(request: Request, base_id: UUID, name: str, upload: Upload, identity: IdempotentRequest | None) -> Answer:
+def store(request: Request, base_id: UUID, name: str, upload: Upload, identity: IdempotentRequest | None) -> Answer:
+    """Store a received file as a document called `name`. Raises `NotFound`. Blocks."""
     runtime, principal = get_runtime(request), caller(request)
     # Before the row: a crash in between leaves an unused file, never a document without its file.
     key = blob_key(base_id, name, upload.sha256)

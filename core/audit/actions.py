@@ -30,6 +30,8 @@ class AuditAction(StrEnum):
     KEY_REVOKE = "api:key:revoke"
     SESSION_CREATE = "api:session:create"
     SESSION_END = "api:session:end"
+    VIEW_SAVE = "api:view:save"
+    VIEW_DELETE = "api:view:delete"
     ORGANIZATION_CREATE = "cli:organization:create"
     PROJECT_CREATE = "api:project:create"
     PROJECT_UPDATE = "api:project:update"

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from core.jobs.conditions import FAILED
 from core.jobs.records import JobFilter
-from core.jobs.repository import VISIBLE, conditions, visible_to
+from core.jobs.repository import conditions, newest
 from core.keys.principal import Principal
 from core.kit.db import Executor
 
@@ -16,17 +16,12 @@ from core.kit.db import Executor
 COUNTED_MAX = 2000
 NEWER_MAX = 100
 
-_GROUPS = text(f"""
-WITH failed AS (
-  SELECT id, capability, reason, state::text AS state, finished_at FROM jobs
-  WHERE {VISIBLE} AND shadow_arm_id IS NULL AND {FAILED}
-    AND id >= uuid7_floor(CAST(:since AS timestamptz)) AND finished_at >= :since
-  ORDER BY id DESC LIMIT :counted
-)
+_GROUPS = """
+WITH failed AS ({failed})
 SELECT capability, coalesce(reason, state) AS reason, state, count(*) AS jobs, min(finished_at) AS first_at,
   max(finished_at) AS last_at
 FROM failed GROUP BY 1, 2, 3 ORDER BY jobs DESC, last_at DESC LIMIT :limit
-""")
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +36,24 @@ class FailureGroup:
     last_at: datetime
 
 
-def groups(executor: Executor, principal: Principal, since: datetime, limit: int = 8) -> list[FailureGroup]:
-    """How the caller's jobs that were submitted and failed after `since` failed, the most frequent way first."""
-    values = {**visible_to(principal), "since": since, "counted": COUNTED_MAX, "limit": limit}
-    return [FailureGroup(*row) for row in executor.execute(_GROUPS, values)]
+def groups(
+    executor: Executor, principal: Principal, where: JobFilter, since: datetime, limit: int = 8
+) -> list[FailureGroup]:
+    """How jobs that were submitted and failed after `since` failed, the most frequent way first."""
+    clause, values = conditions(where, principal)
+    failed = newest(
+        "id, capability, reason, state::text AS state, finished_at",
+        f"{clause} AND {FAILED} AND id >= uuid7_floor(CAST(:since AS timestamptz)) AND finished_at >= :since",
+        "ORDER BY id DESC LIMIT :counted",
+        where,
+    )
+    values |= {"since": since, "counted": COUNTED_MAX, "limit": limit}
+    return [FailureGroup(*row) for row in executor.execute(text(_GROUPS.format(failed=failed)), values)]
 
 
 def count_newer(executor: Executor, principal: Principal, where: JobFilter, after: UUID) -> int:
     """How many jobs of a listing are newer than the job `after`; at most `NEWER_MAX`."""
     clause, values = conditions(where, principal)
-    statement = text(f"SELECT count(*) FROM (SELECT FROM jobs WHERE {clause} AND id > :after LIMIT :most) AS newer")
+    newer = newest("", f"{clause} AND id > :after", "LIMIT :most", where)
+    statement = text(f"SELECT count(*) FROM ({newer}) AS newer")
     return int(executor.execute(statement, {**values, "after": after, "most": NEWER_MAX}).scalar_one())

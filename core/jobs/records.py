@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from core.jobs.states import TERMINAL, JobState, Priority
@@ -183,6 +183,8 @@ class JobFilter:
     min_cost_usd: Decimal | None = None
     # From its start to its end, or until now.
     min_seconds: float | None = None
+    # A project of the organization, or all of them; None for the caller's own.
+    project: UUID | Literal["all"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

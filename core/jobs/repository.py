@@ -15,7 +15,9 @@ from core.jobs.states import ACTIVE as ACTIVE_STATES
 from core.jobs.states import CANCEL, JobState, Reason
 from core.jobs.trail import CALLER, SUBJECT, actor_parameters, audited, digest_of, subject_of
 from core.keys.authority import CALLER_COLUMNS, Submitted, grants_of
+from core.keys.errors import ScopeMissing
 from core.keys.principal import Principal
+from core.keys.scopes import WHOLE_ORGANIZATION
 from core.kit.data_classes import DataClass
 from core.kit.db import Executor, Step
 from core.kit.json_values import dumps
@@ -30,7 +32,8 @@ _WIDTH = COLUMNS.count(",") + 1
 
 # Which jobs a caller may see: those of its project and, for a key restricted to capabilities, only of those. This is
 # the one place that decides it: every query for a caller's jobs uses it.
-VISIBLE = "project_id = :project_id AND (CAST(:capabilities AS text[]) IS NULL OR capability = ANY(:capabilities))"
+_OF_CAPABILITIES = "(CAST(:capabilities AS text[]) IS NULL OR capability = ANY(:capabilities))"
+VISIBLE = f"project_id = :project_id AND {_OF_CAPABILITIES}"
 
 _SUBMITTED = audited(
     AuditAction.JOB_SUBMIT,
@@ -195,9 +198,19 @@ def caller_of(session: Executor, job_id: UUID) -> Submitted:
 
 
 def conditions(where: JobFilter, principal: Principal) -> tuple[str, dict[str, Any]]:
-    """The WHERE clause of a listing, and its parameters."""
-    clauses = [VISIBLE, f"shadow_arm_id IS {'NOT ' if where.shadows else ''}NULL"]
-    values = visible_to(principal)
+    """The WHERE clause of a listing, and its parameters.
+
+    Raises `ScopeMissing` when it names another project than the caller's without the scope ``organization:read``:
+    whether or not that project exists.
+    """
+    visible, values = VISIBLE, visible_to(principal)
+    if where.project not in {None, principal.project_id}:
+        if WHOLE_ORGANIZATION not in principal.scopes:
+            raise ScopeMissing(f"this key or role lacks the scope {WHOLE_ORGANIZATION}", scope=WHOLE_ORGANIZATION)
+        project = "" if where.project == "all" else "project_id = :other_project_id AND "
+        visible = f"organization_id = :organization_id AND {project}{_OF_CAPABILITIES}"
+        values |= {"organization_id": principal.organization_id, "other_project_id": where.project}
+    clauses = [visible, f"shadow_arm_id IS {'NOT ' if where.shadows else ''}NULL"]
     # As the partial indexes say it: both kinds are few beside what has succeeded.
     if where.states and ACTIVE_STATES.issuperset(where.states):
         clauses.append(ACTIVE)
@@ -235,19 +248,36 @@ def conditions(where: JobFilter, principal: Principal) -> tuple[str, dict[str, A
     return " AND ".join(clauses), values
 
 
+def newest(columns: str, clause: str, order: str, where: JobFilter) -> str:
+    """The statement that reads the jobs of `clause`, the newest as `order` says.
+
+    The newest jobs of each project are the start of an index. Those of an organization are in none, so that no
+    submission has to maintain it: they are the newest of the newest of each project.
+    """
+    if where.project != "all":
+        return f"SELECT {columns} FROM jobs WHERE {clause} {order}"
+    of_project = f"SELECT {columns} FROM jobs WHERE project_id = projects.id AND {clause} {order}"
+    return (
+        f"SELECT found.* FROM projects CROSS JOIN LATERAL ({of_project}) AS found"
+        f" WHERE projects.organization_id = :organization_id {order}"
+    )
+
+
 def list_jobs(
     session: Executor, principal: Principal, where: JobFilter, cursor: UUID | None, limit: int
 ) -> list[JobRecord]:
-    """The project's jobs, newest first, with ids below `cursor`."""
+    """The jobs of the filter's project, newest first, with ids below `cursor`. Raises `ScopeMissing`."""
     clause, values = conditions(where, principal)
     after = "" if cursor is None else " AND id < :cursor"
-    found = f"SELECT * FROM jobs WHERE {clause}{after}"
+    order = "ORDER BY id DESC LIMIT :limit"
     if where.states and _RARE.issuperset(where.states):
         # Row-level security hides the statistics of states, so the planner expects to meet such a job soon and walks
         # through all others. Behind OFFSET 0 it does not know of the order, and reads the index of unfinished jobs.
-        found = f"{found} OFFSET 0"
-    statement = text(f"SELECT {COLUMNS} FROM ({found}) AS jobs ORDER BY id DESC LIMIT :limit")
-    rows = session.execute(statement, {**values, "cursor": cursor, "limit": limit})
+        found = f"SELECT * FROM jobs WHERE {clause}{after} OFFSET 0"
+        statement = f"SELECT {COLUMNS} FROM ({found}) AS jobs {order}"
+    else:
+        statement = newest(COLUMNS, f"{clause}{after}", order, where)
+    rows = session.execute(text(statement), {**values, "cursor": cursor, "limit": limit})
     return [to_record(row) for row in rows]
 
 

@@ -128,7 +128,10 @@ class JobService:
     def list(
         self, session: Executor, principal: Principal, where: JobFilter, *, cursor: UUID | None, limit: int
     ) -> list[JobRecord]:
-        """The project's jobs as `listed`, newest first, with ids below `cursor`; at most `limit`."""
+        """The jobs of the filter's project as `listed`, newest first, with ids below `cursor`; at most `limit`.
+
+        Raises `ScopeMissing` for another project's without the scope ``organization:read``.
+        """
         return [listed(principal, job) for job in repository.list_jobs(session, principal, where, cursor, limit)]
 
     def cancel(self, session: Session, principal: Principal, job_id: UUID) -> JobRecord:

@@ -153,6 +153,38 @@ class ConsoleSession(Base):
     expires_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True))
 
 
+class ConsoleView(Base):
+    """Filters of a list in the console under a name; they belong to a key or a person."""
+
+    __tablename__ = "console_views"
+    __table_args__ = (
+        CheckConstraint(
+            "num_nonnulls(key_id, issuer) = 1 AND num_nonnulls(issuer, subject) <> 1", name="console_views_whose"
+        ),
+        CheckConstraint("length(name) BETWEEN 1 AND 60", name="console_views_name"),
+        CheckConstraint("length(query) <= 4000", name="console_views_query"),
+        UniqueConstraint(
+            "organization_id",
+            "key_id",
+            "issuer",
+            "subject",
+            "name",
+            name="console_views_names",
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    organization_id: Mapped[UUID] = mapped_column(ForeignKey("organizations.id"))
+    key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    issuer: Mapped[str | None] = mapped_column(TEXT)
+    subject: Mapped[str | None] = mapped_column(TEXT)
+    name: Mapped[str] = mapped_column(TEXT)
+    # The query of the address that shows it, without its question mark.
+    query: Mapped[str] = mapped_column(TEXT)
+    created_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=_NOW)
+
+
 class ConsoleLink(Base):
     """A link that signs in once, by the keyed hash of its token."""
 

@@ -50,6 +50,8 @@ SCOPES = (
     "webhooks:write",
     "organization:read",
 )
+# With it, what is read for one project may be read for any project of the organization.
+WHOLE_ORGANIZATION = "organization:read"
 # The default scopes of a key: enough to work, none that administers.
 WORKING_SCOPES = ("jobs:read", "jobs:write", "knowledge:read", "knowledge:write", "files:read", "files:write")
 

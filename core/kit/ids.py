@@ -14,6 +14,7 @@ PROJECT = "prj"
 ORGANIZATION = "org"
 KEY = "key"
 SESSION = "ses"
+VIEW = "view"
 MEMBER = "mem"
 KNOWLEDGE_BASE = "kb"
 DOCUMENT = "doc"
@@ -43,6 +44,7 @@ FIELDS = {
     "organization_id": ORGANIZATION,
     "key_id": KEY,
     "session_id": SESSION,
+    "view_id": VIEW,
     "member_id": MEMBER,
     "base_id": KNOWLEDGE_BASE,
     "knowledge_base_id": KNOWLEDGE_BASE,

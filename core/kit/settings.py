@@ -415,6 +415,13 @@ class Settings(BaseSettings):
         16 * 1024, ge=256, le=1024 * 1024, description="Largest attribute of a span that holds messages."
     )
 
+    trace_url: str | None = Field(
+        None,
+        description="Address of a trace in your tracing backend, with `{trace_id}` where its id belongs, for example"
+        " `https://jaeger.example.com/trace/{trace_id}`. The console then links each job's trace; it shows only the id"
+        " when this is not set.",
+    )
+
     url: str | None = Field(None, description="Where the command line finds the API.")
     api_key: SecretStr | None = Field(None, description="The key, or the identity provider's token, that it uses.")
     project: str | None = Field(None, description="With a token: the id of the project the command line works in.")
@@ -426,6 +433,13 @@ class Settings(BaseSettings):
             raise ValueError("each issuer is described once")
         return value
 
+    @field_validator("trace_url")
+    @classmethod
+    def _names_a_trace(cls, value: str | None) -> str | None:
+        if value is not None and not (value.startswith(("https://", "http://")) and "{trace_id}" in value):
+            raise ValueError("an http:// or https:// URL that contains {trace_id}")
+        return value
+
     @field_validator("webhook_allowed_networks", "api_trusted_proxies")
     @classmethod
     def _networks_can_be_read(cls, value: list[str]) -> list[str]:
@@ -433,7 +447,7 @@ class Settings(BaseSettings):
             ip_network(each, strict=False)
         return value
 
-    @field_validator("database_url", "redis_url", "guard_url", mode="before")
+    @field_validator("database_url", "redis_url", "guard_url", "trace_url", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return value or None

@@ -129,6 +129,12 @@ _CHUNKS_OF = text(
     " ORDER BY chunks.ordinal LIMIT :limit"
 )
 
+_PLACE = text(
+    "SELECT knowledge_base_id, ordinal FROM chunks"
+    " WHERE document_id = :document AND project_id = :project_id AND char_start <= :character"
+    " ORDER BY char_start DESC LIMIT 1"
+)
+
 
 def _base(row: Row[Any]) -> KnowledgeBase:
     return KnowledgeBase(**{**row._asdict(), "data_class": DataClass(row.data_class)})
@@ -315,3 +321,10 @@ def chunks_of(session: Session, principal: Principal, document_id: UUID, start: 
     """The chunks of a document from the one numbered `start`, in the document's order."""
     parameters = {"document": document_id, "project_id": principal.project_id, "start": start, "limit": limit}
     return [Passage(*tuple(row)) for row in session.execute(_CHUNKS_OF, parameters)]
+
+
+def place_of(session: Executor, principal: Principal, document_id: UUID, character: int) -> tuple[UUID, int] | None:
+    """The knowledge base of a document, and the number of its chunk that holds a character of its text."""
+    parameters = {"document": document_id, "project_id": principal.project_id, "character": character}
+    row = session.execute(_PLACE, parameters).one_or_none()
+    return None if row is None else (row.knowledge_base_id, row.ordinal)

@@ -260,6 +260,17 @@ class KnowledgeService:
         """The project's chunks of a document, in its order, from the one numbered `start`."""
         return repository.chunks_of(session, principal, document_id, start, limit)
 
+    def place_of(self, session: Executor, principal: Principal, document_id: UUID, character: int) -> tuple[UUID, int]:
+        """The knowledge base of a document, and the number of its chunk that holds a character of its text.
+
+        Raises `NotFound` for a document that has no text there.
+        """
+        found = repository.place_of(session, principal, document_id, character)
+        if found is None:
+            message = f"there is no document {encode(DOCUMENT, document_id)} with this text in this project"
+            raise NotFound(message, code="document_not_found")
+        return found
+
 
 def _require_name(name: str) -> None:
     if not name.strip() or len(name) > NAME_MAX_CHARACTERS or any(ord(letter) < 32 for letter in name):  # noqa: PLR2004

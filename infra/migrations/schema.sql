@@ -1547,6 +1547,20 @@ CREATE TABLE public.console_sessions (
     CONSTRAINT console_sessions_whose CHECK (((num_nonnulls(key_id, issuer) = 1) AND (num_nonnulls(issuer, subject) <> 1)))
 );
 
+CREATE TABLE public.console_views (
+    id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    key_id uuid,
+    issuer text,
+    subject text,
+    name text NOT NULL,
+    query text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT console_views_name CHECK (((length(name) >= 1) AND (length(name) <= 60))),
+    CONSTRAINT console_views_query CHECK ((length(query) <= 4000)),
+    CONSTRAINT console_views_whose CHECK (((num_nonnulls(key_id, issuer) = 1) AND (num_nonnulls(issuer, subject) <> 1)))
+);
+
 CREATE TABLE public.documents (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
@@ -2541,6 +2555,12 @@ ALTER TABLE ONLY public.console_sessions
 ALTER TABLE ONLY public.console_sessions
     ADD CONSTRAINT console_sessions_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.console_views
+    ADD CONSTRAINT console_views_names UNIQUE NULLS NOT DISTINCT (organization_id, key_id, issuer, subject, name);
+
+ALTER TABLE ONLY public.console_views
+    ADD CONSTRAINT console_views_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT documents_pkey PRIMARY KEY (id);
 
@@ -3065,6 +3085,12 @@ ALTER TABLE ONLY public.console_sessions
 ALTER TABLE ONLY public.console_sessions
     ADD CONSTRAINT console_sessions_project_of_organization FOREIGN KEY (organization_id, project_id) REFERENCES public.projects(organization_id, id);
 
+ALTER TABLE ONLY public.console_views
+    ADD CONSTRAINT console_views_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_keys(id);
+
+ALTER TABLE ONLY public.console_views
+    ADD CONSTRAINT console_views_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
+
 ALTER TABLE ONLY public.documents
     ADD CONSTRAINT documents_knowledge_base_id_fkey FOREIGN KEY (knowledge_base_id) REFERENCES public.knowledge_bases(id) ON DELETE CASCADE;
 
@@ -3216,6 +3242,8 @@ CREATE POLICY backup ON public.console_links FOR SELECT TO waybill_backup USING 
 
 CREATE POLICY backup ON public.console_sessions FOR SELECT TO waybill_backup USING (true);
 
+CREATE POLICY backup ON public.console_views FOR SELECT TO waybill_backup USING (true);
+
 CREATE POLICY backup ON public.documents FOR SELECT TO waybill_backup USING (true);
 
 CREATE POLICY backup ON public.experiment_allocations FOR SELECT TO waybill_backup USING (true);
@@ -3353,6 +3381,8 @@ ALTER TABLE public.chunks ENABLE ROW LEVEL SECURITY;
 ALTER TABLE public.console_links ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.console_sessions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.console_views ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.documents ENABLE ROW LEVEL SECURITY;
 
@@ -3510,6 +3540,8 @@ CREATE POLICY system ON public.console_links TO waybill_system USING (true);
 
 CREATE POLICY system ON public.console_sessions TO waybill_system USING (true);
 
+CREATE POLICY system ON public.console_views TO waybill_system USING (true);
+
 CREATE POLICY system ON public.documents TO waybill_system USING (true);
 
 CREATE POLICY system ON public.experiment_allocations TO waybill_system USING (true);
@@ -3661,6 +3693,8 @@ CREATE POLICY tenant ON public.chunks TO waybill_app USING ((organization_id = (
 CREATE POLICY tenant ON public.console_links TO waybill_app USING ((organization_id = ( SELECT (NULLIF(current_setting('waybill.organization_id'::text, true), ''::text))::uuid AS "nullif")));
 
 CREATE POLICY tenant ON public.console_sessions TO waybill_app USING ((organization_id = ( SELECT (NULLIF(current_setting('waybill.organization_id'::text, true), ''::text))::uuid AS "nullif")));
+
+CREATE POLICY tenant ON public.console_views TO waybill_app USING ((organization_id = ( SELECT (NULLIF(current_setting('waybill.organization_id'::text, true), ''::text))::uuid AS "nullif")));
 
 CREATE POLICY tenant ON public.documents TO waybill_app USING ((organization_id = ( SELECT (NULLIF(current_setting('waybill.organization_id'::text, true), ''::text))::uuid AS "nullif")));
 
@@ -3966,6 +4000,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.console_links TO waybill_syste
 GRANT SELECT ON TABLE public.console_sessions TO waybill_backup;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.console_sessions TO waybill_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.console_sessions TO waybill_system;
+
+GRANT SELECT ON TABLE public.console_views TO waybill_backup;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.console_views TO waybill_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.console_views TO waybill_system;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.documents TO waybill_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.documents TO waybill_system;

@@ -9,7 +9,8 @@ import pytest
 
 from api.jobs.schemas import JobWithResult
 from core.capability import Manifest
-from core.kit.ids import JOB, decode
+from core.keys.service import IssuedKey
+from core.kit.ids import JOB, PROJECT, decode, encode, new_id
 from core.kit.redis import connect
 from pipelines.registry import manifests
 from tests.factories.api import RunningApi, issue_key
@@ -265,6 +266,41 @@ def test_a_listing_pages_through_everything_once(api: RunningApi) -> None:
         exact = client.get("/v1/jobs", params={"limit": 8}).json()
         assert len(exact["data"]) == 8
         assert exact["next_cursor"] is None
+
+
+def test_a_listing_reaches_all_projects_of_the_organization_only_with_its_scope(api: RunningApi) -> None:
+    def key(project: str, *more: str, organization: str = "wide") -> IssuedKey:
+        return issue_key(
+            api.settings, organization=organization, project=project, scopes=("jobs:read", "jobs:write", *more)
+        )
+
+    keys = [key("north", "organization:read"), key("south"), key("north", "organization:read", organization="far")]
+    made = []
+    for each in [*keys, keys[0], keys[1]]:
+        with api.client(each) as client:
+            made.append(submit(client)["id"])
+    first, second, _foreign, third, fourth = made
+
+    def ids(answer: httpx.Response) -> list[str]:
+        assert answer.status_code == 200, answer.text
+        return [job["id"] for job in answer.json()["data"]]
+
+    south = encode(PROJECT, keys[1].project_id)
+    with api.client(keys[0]) as client:
+        assert ids(client.get("/v1/jobs")) == [third, first]
+        assert ids(client.get("/v1/jobs", params={"project": "all"})) == [fourth, third, second, first]
+        assert ids(client.get("/v1/jobs", params={"project": south})) == [fourth, second]
+        page = client.get("/v1/jobs", params={"project": "all", "limit": 3, "state": ["queued", "running"]})
+        assert ids(page) == [fourth, third, second]
+        rest = {"project": "all", "cursor": page.json()["next_cursor"]}
+        assert ids(client.get("/v1/jobs", params=rest)) == [first]
+        assert ids(client.get("/v1/jobs", params={"project": encode(PROJECT, keys[2].project_id)})) == []
+        assert client.get("/v1/jobs", params={"project": "north"}).json()["errors"][0]["path"] == "query.project"
+    with api.client(keys[1]) as client:
+        assert ids(client.get("/v1/jobs", params={"project": south})) == [fourth, second]
+        for project in ("all", encode(PROJECT, keys[0].project_id), encode(PROJECT, new_id())):
+            refused = client.get("/v1/jobs", params={"project": project})
+            assert (refused.status_code, refused.json()["scope"]) == (403, "organization:read")
 
 
 def test_listings_filter(api: RunningApi) -> None:

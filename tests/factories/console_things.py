@@ -9,8 +9,10 @@ import pytest
 
 from core.capability import JobSuspended
 from core.jobs.states import SUSPEND
-from core.kit.ids import JOB, PROJECT, SESSION, decode, encode, new_id
-from tests.factories.api import RunningApi, issue_key
+from core.keys.sessions import views
+from core.keys.sessions.repository import Owner
+from core.kit.ids import JOB, PROJECT, SESSION, VIEW, decode, encode, new_id
+from tests.factories.api import RunningApi, issue_key, principal_of
 from tests.factories.attempts import Attempt, worker_services
 from tests.factories.console_admin_things import made_admin_things
 
@@ -24,6 +26,14 @@ SCHEMA = {
     },
     "required": ["approved"],
 }
+
+
+def saved_view(api: RunningApi, name: str) -> str:
+    """A saved view of the API's own key; its id."""
+    principal = principal_of(api.key)
+    owner = Owner(principal.organization_id, principal.key_id, None, None)
+    with api.runtime.database.tenant(principal.organization_id) as session:
+        return encode(VIEW, views.save(session, principal, owner, name[: views.NAME_MAX], "state=failed"))
 
 
 def submit(client: httpx.Client, capability: str = "probe.act", text: str = HOSTILE) -> str:
@@ -53,6 +63,7 @@ def made_things(
             "submitter": another.plaintext,
             "project_id": encode(PROJECT, api.key.project_id),
             "session_id": encode(SESSION, new_id()),
+            "view_id": saved_view(api, text),
             **made_admin_things(api, text),
         }
 

@@ -107,6 +107,7 @@ class Case:
 
 CASES: dict[tuple[str, str], tuple[Case, ...]] = {
     ("POST", "/v1/jobs"): (Case({"capability": "probe.act", "input": {"act": "noop"}}, creates=True),),
+    ("GET", "/v1/jobs"): (Case(), Case(query={"project": "all"}), Case(query={"project": "{project_id}"})),
     ("POST", "/v1/batches"): (
         Case(BATCH_BODY, creates=True),
         Case({"capability": "probe.act", "input_file_id": "{file_id}"}),

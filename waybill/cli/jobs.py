@@ -200,6 +200,12 @@ def list_jobs(
     shadows: Annotated[
         bool, typer.Option("--shadows", help="Only jobs of experiments' shadow arms, whose results were discarded.")
     ] = False,
+    project: Annotated[
+        str | None, typer.Option(metavar="PRJ_ID", show_default=False, help="Only jobs of this project.")
+    ] = None,
+    all_projects: Annotated[
+        bool, typer.Option("--all-projects", help="Jobs of all projects of the organization. Needs organization:read.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of results.")] = 20,
     cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
     url: Url = None,
@@ -207,13 +213,21 @@ def list_jobs(
     as_json: Json = False,
 ) -> None:
     """List the project's jobs, newest first."""
+    if project is not None and all_projects:
+        raise typer.BadParameter("give either --project or --all-projects, not both")
     from waybill.cli.tables import jobs_table
 
     output = Output(as_json=as_json)
     labels = dict(_pair(text, "--metadata") for text in metadata or [])
     with connect(url, api_key) as client:
         page = client.jobs.list(
-            states=state or (), capability=capability, metadata=labels, shadows=shadows, limit=limit, cursor=cursor
+            states=state or (),
+            capability=capability,
+            metadata=labels,
+            shadows=shadows,
+            project="all" if all_projects else project,
+            limit=limit,
+            cursor=cursor,
         )
     if as_json:
         output.document(page.as_json())
@@ -221,7 +235,7 @@ def list_jobs(
     if not page.data:
         output.note("no jobs")
         return
-    output.show(jobs_table(job.record for job in page.data))
+    output.show(jobs_table((job.record for job in page.data), with_projects=all_projects))
     if page.next_cursor:
         output.note(f"more: --cursor {page.next_cursor}", style="dim")
 

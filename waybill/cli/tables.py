@@ -32,17 +32,18 @@ def table(*columns: str) -> "Table":
     return made
 
 
-def jobs_table(jobs: Iterable[JobRecord]) -> "Table":
+def jobs_table(jobs: Iterable[JobRecord], *, with_projects: bool = False) -> "Table":
     """One line a job."""
     from rich.text import Text
 
-    made = table("JOB", "CAPABILITY", "STATE", "CREATED", "TOOK", "COST USD")
+    made = table("JOB", *(["PROJECT"] if with_projects else []), "CAPABILITY", "STATE", "CREATED", "TOOK", "COST USD")
     for job in jobs:
         state = Text(
             job.state if job.reason is None else f"{job.state} ({job.reason})", STATE_STYLES.get(job.state, "")
         )
         cost = _cost(job.cost_usd, priced=job.priced)
-        made.add_row(job.id, job.capability, state, moment(job.created_at), took(job), cost)
+        project = [job.project_id] if with_projects else []
+        made.add_row(job.id, *project, job.capability, state, moment(job.created_at), took(job), cost)
     return made
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.knowledge import samples
 from waybill.cli.failures import CliError
 from waybill.cli.notices import teller
 from waybill.cli.output import Output
@@ -35,12 +36,11 @@ class Place:
 
 def find_corpus() -> Path:
     """The folder of the sample documents: beside the package in a checkout. Raises `CliError` elsewhere."""
-    beside = Path(__file__).resolve().parents[2] / "samples" / "corpus"
-    for folder in (beside, Path.cwd() / "samples" / "corpus"):
+    for folder in (samples.FOLDER, Path.cwd() / "samples" / "corpus"):
         if folder.is_dir():
             return folder
     raise CliError(
-        f"the sample documents are not there: {beside} does not exist",
+        f"the sample documents are not there: {samples.FOLDER} does not exist",
         remedy="run the demo from a checkout of the repository; the installed package does not carry them",
         code="corpus_missing",
     )

@@ -4,11 +4,12 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from core.knowledge import samples
 from waybill.cli.exits import Exit
 from waybill.cli.failures import CliError
 from waybill.cli.output import Output
 from waybill.demo.place import Place, find_corpus, make_key, open_place
-from waybill.demo.script import BASE_DESCRIPTION, BASE_NAME, LIVE_QUESTION, MACHINE_PRICES, OTHER_QUESTIONS
+from waybill.demo.script import LIVE_QUESTION, MACHINE_PRICES, OTHER_QUESTIONS
 from waybill.demo.services import Services
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def _ingest(client: "WaybillClient", corpus: Any, place: Place, output: Output) 
     from waybill.cli.knowledge import ingest_paths
 
     _heading(output, "1. Documents", f"from {corpus}")
-    base, is_new = client.knowledge_bases.ensure(BASE_NAME, BASE_DESCRIPTION)
-    output.show(f"knowledge base {BASE_NAME} ({base.id}), {'new' if is_new else 'there already'}")
+    base, is_new = client.knowledge_bases.ensure(samples.NAME, samples.DESCRIPTION)
+    output.show(f"knowledge base {samples.NAME} ({base.id}), {'new' if is_new else 'there already'}")
     report = ingest_paths(client, base, [corpus], output, metadata=_LABEL, on_alive=place.tend)
     if report["job"] is None:
         output.show("nothing has changed since the last run, so nothing is read again")

@@ -1,8 +1,5 @@
 """The demo's questions and prices. The first question is streamed live; the documents do not answer the last one."""
 
-BASE_NAME = "sample-handbook"
-BASE_DESCRIPTION = "The handbook of Veldhaven, a parcel company that was made up for this"
-
 LIVE_QUESTION = "What happens to compensation if the packaging was thrown away before the inspection?"
 OTHER_QUESTIONS = (
     "How many stops may a delivery van tour have?",

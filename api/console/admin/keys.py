@@ -106,7 +106,6 @@ async def _page(
         older=cursors.encode(found[PAGE - 1].id) if len(found) > PAGE else None,
         ended=with_ended,
         made=document,
-        api_url=str(request.base_url).rstrip("/"),
         roles=list(Role),
         # Others come with a role.
         scopes=[each for each in SCOPES if each in principal.scopes and each.endswith((":read", ":write"))],

@@ -28,7 +28,7 @@ router = new_router("/approvals")
 _LISTED_MAX = 100
 _KEY_MAX = 200
 # What a capability tells the person who answers, in the order in which it is shown; the rest follows as JSON.
-_TOLD = ("customer_words", "effect", "why", "operation", "amount", "currency")
+_DESCRIBED = ("customer_words", "effect", "why", "operation", "amount", "currency")
 
 JobId = Annotated[str, Path(max_length=100)]
 
@@ -60,13 +60,13 @@ async def approval(
         request, lambda runtime, session, principal: _ask(runtime, session, principal, found, key)
     )
     details = dict(asked.details or {})
-    told = [(name, details.pop(name)) for name in _TOLD if details.get(name) is not None]
+    described = [(name, details.pop(name)) for name in _DESCRIBED if details.get(name) is not None]
     return render(
         request,
         "approvals/one.html",
         asked=asked,
         job=job,
-        told=told,
+        described=described,
         details=details,
         refused=refused,
         is_four_eyes=asked.approves in get_runtime(request).settings.four_eyes,
@@ -98,7 +98,7 @@ def _ask(
     for asked in questions.open_questions(session, principal, job):
         if not key or asked.key == key:
             return asked, job, _refusal(runtime, session, principal, job, asked)
-    raise NotFound("nobody has to answer this any more: it was answered, or its time is up", code="question_not_found")
+    raise NotFound("this question is closed: it was answered, or its time is up", code="question_not_found")
 
 
 def _refusal(

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from fastapi import Depends, Query
 
+from api.jobs.routes import parse_job_project
 from api.problem import invalid
 from core.jobs.records import JobFilter
 from core.jobs.states import JobState
@@ -41,12 +42,13 @@ class Filters:
     min_cost: str
     min_seconds: str
     since: str
+    project: str
 
     @property
     def is_any(self) -> bool:
         """Whether anything is filtered."""
         return any((self.state, self.capability, self.reason, self.model, self.key, self.label)) or any(
-            (self.min_cost, self.min_seconds, self.since)
+            (self.min_cost, self.min_seconds, self.since, self.project)
         )
 
     def parse(self) -> JobFilter:
@@ -61,6 +63,7 @@ class Filters:
             min_cost_usd=_number("min_cost", self.min_cost, _USD_MAX),
             min_seconds=_seconds(self.min_seconds),
             created_after=_after(self.since),
+            project=parse_job_project(self.project or None),
         )
 
 
@@ -74,9 +77,10 @@ def _filters(  # noqa: PLR0917 - the framework passes them by name
     min_cost: _Text = "",
     min_seconds: _Text = "",
     since: _Text = "",
+    project: _Text = "",
 ) -> Filters:
     chosen = tuple(each for each in state if each)
-    texts = (each.strip() for each in (capability, reason, model, key, label, min_cost, min_seconds, since))
+    texts = (each.strip() for each in (capability, reason, model, key, label, min_cost, min_seconds, since, project))
     return Filters(chosen, *texts)
 
 

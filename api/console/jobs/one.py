@@ -63,6 +63,12 @@ class Seen:
     open_questions: list[Question]
 
     @property
+    def passages(self) -> list[dict[str, Any]]:
+        """What it found in documents, which its citations refer to."""
+        found = (self.result or {}).get("passages")
+        return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+    @property
     def decisions(self) -> list[dict[str, Any]]:
         """What policies decided about it."""
         return [record.document() for record in self.records if record.action.startswith(_POLICY)]

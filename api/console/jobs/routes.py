@@ -14,26 +14,31 @@ from api import cursors
 from api.answers import parse_id
 from api.console.jobs.acts import cancel_job, run_again
 from api.console.jobs.filters import SINCE, Chosen
+from api.console.jobs.views import query_of
 from api.console.rendering import flash, is_partial, render
 from api.console.rendering import gettext as _
 from api.console.routing import current, form, new_router, redirect, requires
 from api.console.work import read
 from api.deps import Runtime
 from api.problem import invalid
+from api.routing import require_project
 from core.jobs import failures
-from core.jobs.records import JobRecord
+from core.jobs.records import JobFilter, JobRecord
 from core.jobs.states import JobState, Reason
 from core.keys.principal import Principal
+from core.keys.scopes import WHOLE_ORGANIZATION
+from core.keys.sessions import views
 from core.kit.clock import utc_now
 from core.kit.db import SingleStatement
 from core.kit.errors import WaybillError
-from core.kit.ids import JOB
+from core.kit.ids import JOB, PROJECT, encode
 from pipelines.registry import manifests
 
 router = new_router("/jobs")
 
 LIST = "/console/jobs"
 _PAGE = 50
+_PROJECTS_MAX = 200
 _ONCE_MAX = 200
 _TICK_SECONDS = 10
 _FAILED_SINCE = timedelta(hours=24)
@@ -41,7 +46,7 @@ _ACTS = ("cancel", "run_again")
 
 
 @router.get("")
-@requires("jobs:read")
+@requires("jobs:read", organization_wide=True)
 async def jobs(
     request: Request,
     filters: Chosen,
@@ -51,17 +56,23 @@ async def jobs(
 ) -> Response:
     """A page of jobs. The rows of a page that refreshes stay; it says how many are newer than `top`."""
     where = filters.parse()
+    if where.project is None:
+        require_project(current(request).principal, "jobs:read")
     before = None if cursor is None else cursors.decode(cursor)
     first = None if top is None else parse_id(JOB, top, "job")
     refreshes = first is not None and is_partial(request)
+    owner = current(request).row.owner
 
     def find(runtime: Runtime, session: SingleStatement, principal: Principal) -> dict[str, Any]:
         start = before if first is None else UUID(int=first.int + 1)
         found = runtime.jobs.list(session, principal, where, cursor=start, limit=_PAGE + 1)
         newer = 0 if first is None or before is not None else failures.count_newer(session, principal, where, first)
         is_start = before is None and not refreshes
-        groups = failures.groups(session, principal, utc_now() - _FAILED_SINCE) if is_start else []
-        return {"found": found, "newer": newer, "groups": groups}
+        of_project = JobFilter(project=where.project)
+        groups = failures.groups(session, principal, of_project, utc_now() - _FAILED_SINCE) if is_start else []
+        projects = {} if refreshes and where.project is None else _projects(runtime, session, principal)
+        saved = views.list_views(session, owner) if not refreshes else []
+        return {"found": found, "newer": newer, "groups": groups, "projects": projects, "views": saved}
 
     values = await read(request, find)
     found: list[JobRecord] = values.pop("found")
@@ -76,6 +87,7 @@ async def jobs(
         older=cursors.encode(found[_PAGE - 1].id) if len(found) > _PAGE else None,
         version=version,
         filters=filters,
+        shown=query_of(filters),
         choices=_choices(current(request).principal),
         newer_max=failures.NEWER_MAX,
         once=secrets.token_urlsafe(16),
@@ -111,8 +123,16 @@ async def act_on_several(request: Request) -> Response:
     return flash(redirect(request, to), text, "failed" if refused else "done")
 
 
+def _projects(runtime: Runtime, session: SingleStatement, principal: Principal) -> dict[str, str]:
+    """The names of the organization's newest projects by their ids, if the caller may list the jobs of all."""
+    if not principal.scopes >= {WHOLE_ORGANIZATION, "projects:read"}:
+        return {}
+    found = runtime.projects.list(session, principal, cursor=None, limit=_PROJECTS_MAX)
+    return {encode(PROJECT, each.id): each.name for each in sorted(found, key=lambda each: each.name)}
+
+
 def _version(jobs: Sequence[JobRecord], newer: int) -> str:
-    """What the rows show, in short. While a job runs, its duration is drawn anew every ten seconds."""
+    """What the rows show, in short. While a job runs, its duration is drawn again every ten seconds."""
     now = int(time() / _TICK_SECONDS)
     shown = [
         (job.id, job.state, job.reason, job.cost_usd, job.cancel_requested_at, now if job.state == "running" else 0)

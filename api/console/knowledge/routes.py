@@ -2,6 +2,7 @@
 
 import secrets
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
@@ -10,10 +11,11 @@ from api import cursors
 from api.answers import parse_id
 from api.console.fields import body_of, field
 from api.console.jobs.acts import run
+from api.console.playground import handbook
 from api.console.playground.results import see
 from api.console.rendering import flash, render
 from api.console.rendering import gettext as _
-from api.console.routing import new_router, redirect, requires, takes_file
+from api.console.routing import current, new_router, redirect, requires, takes_file
 from api.console.work import change, read
 from api.deps import Runtime, get_runtime
 from api.knowledge_bases.documents import delete_stored, store_upload
@@ -33,6 +35,7 @@ _SEARCH, _INGEST = "knowledge.search", "knowledge.ingest"
 _FOUND_MAX = 10
 _ONCE_MAX = 200
 Cursor = Annotated[str | None, Query(max_length=100)]
+Quote = Annotated[str, Query(max_length=1000, description="Words of a passage to mark.")]
 BaseId = Annotated[str, Path(max_length=100)]
 DocumentId = Annotated[str, Path(max_length=100)]
 
@@ -49,7 +52,15 @@ async def bases(request: Request, cursor: Cursor = None) -> Response:
         ),
     )
     older = cursors.encode(found[_PAGE - 1].id) if len(found) > _PAGE else None
-    return render(request, "knowledge/list.html", bases=found[:_PAGE], older=older, classes=list(DataClass))
+    return render(
+        request,
+        "knowledge/list.html",
+        bases=found[:_PAGE],
+        older=older,
+        classes=list(DataClass),
+        may_add_samples=not found and handbook.may_add(current(request).principal),
+        once=secrets.token_urlsafe(16),
+    )
 
 
 @router.post("")
@@ -165,6 +176,23 @@ async def _require_base(request: Request, base_id: str) -> None:
     await change(request, lambda runtime, session, principal: runtime.knowledge.get_base(session, principal, found))
 
 
+@router.get("/documents/{document_id}")
+@requires("knowledge:read")
+async def quoted(
+    request: Request,
+    document_id: DocumentId,
+    at: Annotated[int, Query(ge=0, le=10**9, description="The quote's first character.")] = 0,
+    quote: Quote = "",
+) -> Response:
+    """The passage of a document that is quoted, wherever the document is."""
+    found = parse_id(DOCUMENT, document_id, "document")
+    base_id, ordinal = await read(
+        request, lambda runtime, session, principal: runtime.knowledge.place_of(session, principal, found, at)
+    )
+    query = urlencode({"start": ordinal, "quote": quote})
+    return redirect(request, f"{LIST}/{encode(KNOWLEDGE_BASE, base_id)}/documents/{document_id}?{query}#passages")
+
+
 @router.get("/{base_id}/documents/{document_id}")
 @requires("knowledge:read")
 async def document(
@@ -172,6 +200,7 @@ async def document(
     base_id: BaseId,
     document_id: DocumentId,
     start: Annotated[int, Query(ge=0, le=10**9, description="The first passage.")] = 0,
+    quote: Quote = "",
 ) -> Response:
     """One document: how reading it went, what was left out, and its passages."""
     in_base, found = parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base"), parse_id(DOCUMENT, document_id, "document")
@@ -193,6 +222,7 @@ async def document(
         id=document_id,
         passages=passages[:_PASSAGES],
         following=following,
+        quote=quote,
         once=secrets.token_urlsafe(16),
         **values,
     )

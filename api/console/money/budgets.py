@@ -20,10 +20,10 @@ from core.forecasts.backtests import budget as backtest
 from core.forecasts.backtests.history import read_moments
 from core.forecasts.burn import forecast
 from core.keys.principal import Principal
+from core.keys.scopes import WHOLE_ORGANIZATION
 from core.kit.db import SingleStatement
 from core.kit.ids import BUDGET, KEY, PROJECT, encode
 from core.ledger.records import Budget, BudgetChange
-from core.ledger.reports.costs import WHOLE_ORGANIZATION
 
 router = new_router("/money/budgets")
 

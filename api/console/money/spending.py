@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from math import ceil
 from typing import Any
 
 from fastapi import Request, Response
@@ -66,7 +67,7 @@ async def spending(request: Request, chosen: Filter) -> Response:
         total=total,
         largest=max((line.amount_usd for line in lines), default=ZERO),
         by_day=[(day, days[day]) for day in sorted(days)],
-        series=_series(chosen.window, {day: line.amount_usd for day, line in days.items()}),
+        series=series(chosen.window, {day: line.amount_usd for day, line in days.items()}),
         **values,
     )
 
@@ -116,13 +117,15 @@ def _has(line: Totals, column: str) -> bool:
     return line.group.get(column) is not None
 
 
-def _series(window: Window, days: dict[Any, Decimal]) -> list[list[float | int]]:
+def series(window: Window, days: dict[Any, Decimal]) -> list[list[float | int]]:
     """The amount of each day up to today; a day without charges cost nothing."""
     at, ends = window.begins.replace(hour=0, minute=0, second=0, microsecond=0), min(window.ends, utc_now())
     if not days or (ends - at) > timedelta(days=366):
         moments = [datetime.combine(day, datetime.min.time(), window.begins.tzinfo) for day in sorted(days)]
     else:
-        moments = [at + timedelta(days=number) for number in range((ends - at).days + 1)]
+        # The window ends before `ends`: at midnight, with the day before.
+        whole = ceil((ends - at) / timedelta(days=1))
+        moments = [at + timedelta(days=number) for number in range(whole)]
     return [
         [int(moment.timestamp()) for moment in moments],
         [float(days.get(moment.date(), ZERO)) for moment in moments],

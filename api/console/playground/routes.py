@@ -8,19 +8,21 @@ from fastapi import Path, Query, Request, Response
 
 from api.answers import parse_id
 from api.console.jobs.acts import run
+from api.console.playground import handbook
 from api.console.playground.capability_form import CapabilityForm, form_of
 from api.console.playground.results import Run, see
 from api.console.playground.samples import snippets
 from api.console.rendering import gettext as _
 from api.console.rendering import render
-from api.console.routing import current, form, new_router, redirect, requires, takes_file
-from api.console.schema_forms import value_of
+from api.console.routing import Form, current, form, new_router, redirect, requires, takes_file
+from api.console.schema_forms import PREFIX, value_of
 from api.console.work import read
 from api.deps import Runtime
 from api.files.routes import keep_upload
 from api.jobs.submitting import check_input, find_manifest
 from api.quotes.routes import quote_for
 from api.quotes.schemas import AskQuote
+from api.routing import require_scope
 from core.capability import Manifest
 from core.files.service import check_name
 from core.keys.principal import Principal
@@ -54,7 +56,9 @@ async def playground(
         runs = [see(runtime, session, principal, each) for each in job_ids]
         manifest = _manifest(principal, capability or (runs[-1].job.capability if runs else ""))
         given = next((each.given for each in reversed(runs) if each.job.capability == manifest.id), None)
-        return {"runs": runs, "manifest": manifest, "form": form_of(runtime, session, principal, manifest, given)}
+        shape = form_of(runtime, session, principal, manifest, given)
+        may_add_samples = not shape.has_bases and handbook.may_add(principal)
+        return {"runs": runs, "manifest": manifest, "form": shape, "may_add_samples": may_add_samples}
 
     found = await read(request, find)
     return render(
@@ -96,6 +100,16 @@ async def submit(request: Request) -> Response:
     return redirect(request, f"{PAGE}?{'&'.join(f'job={each}' for each in [*kept, *made])}")
 
 
+@router.post("/samples")
+@requires("knowledge:write")
+async def add_samples(request: Request) -> Response:
+    """Add the sample documents to the project, and show the job that reads them beside a question about them."""
+    for scope in sorted(handbook.SCOPES):
+        require_scope(current(request).principal, scope)
+    job_id = await handbook.add_samples(request, str(form(request).get("once", ""))[:_NAME_MAX])
+    return redirect(request, f"{PAGE}?capability={_FIRST[0]}&job={job_id}")
+
+
 @router.post("/quote")
 @requires("jobs:write")
 async def estimate(request: Request) -> Response:
@@ -106,7 +120,7 @@ async def estimate(request: Request) -> Response:
         check_input(manifest, given, ("form",))
         found = await quote_for(request, AskQuote(capability=manifest.id, input=given))
     except Unprocessable as incomplete:
-        problems = incomplete.extra.get("errors") or []
+        problems = [_plain(each, form(request)) for each in incomplete.extra.get("errors") or []]
         return render(request, "playground/estimate.html", fragment="playground/_estimate.html", problems=problems)
     return render(
         request,
@@ -127,6 +141,12 @@ async def upload(request: Request, name: Annotated[str, Query(min_length=1, max_
     check_name(name)
     kept = await keep_upload(request, name, DataClass.INTERNAL)
     return Response(kept.body, media_type="application/json", headers={"cache-control": "no-store"})
+
+
+def _plain(problem: dict[str, str], sent: Form) -> dict[str, str]:
+    """A field's problem; of one that is empty, only that."""
+    is_empty = sent.get(f"{PREFIX}{problem['path'].removeprefix('form.')}") == ""
+    return {**problem, "message": _("needs a value")} if is_empty else problem
 
 
 async def _given(request: Request, manifest: Manifest) -> dict[str, Any]:

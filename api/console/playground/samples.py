@@ -6,9 +6,10 @@ from pprint import pformat
 from typing import Any
 
 from core.kit.json_values import dumps
+from core.knowledge import samples
 
-# As the quickstart and `waybill demo` name them.
-SAMPLE_BASES = ("handbook", "sample-handbook")
+# As the quickstart, and `waybill demo`, name them.
+SAMPLE_BASES = ("handbook", samples.NAME)
 _WIDTH = 100
 _CHAT, _SEARCHES = "models.chat", {"knowledge.search": "query", "research.report": "question"}
 # What an OpenAI client calls otherwise.

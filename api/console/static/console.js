@@ -74,11 +74,11 @@
   // [data-upload=ADDRESS]: files are sent as they are, one by one. With data-into, their ids go into the field of that
   // name; otherwise the page is loaded again.
   const upload = async (input) => {
-    const form = input.closest("form"), told = input.parentElement.querySelector("[data-upload-state]");
+    const form = input.closest("form"), status = input.parentElement.querySelector("[data-upload-state]");
     const field = input.dataset.into ? form.elements[input.dataset.into] : null;
     const token = form.elements.csrf_token.value;
     for (const [at, file] of [...input.files].entries()) {
-      told.textContent = `${at + 1} / ${input.files.length}: ${file.name}`;
+      status.textContent = `${at + 1} / ${input.files.length}: ${file.name}`;
       const answer = await fetch(`${input.dataset.upload}?name=${encodeURIComponent(file.name)}`, {
         method: "POST", body: file, headers: {
           "content-type": file.type || "application/octet-stream", "x-csrf-token": token, "hx-request": "true",
@@ -86,7 +86,7 @@
       });
       if (!answer.ok || answer.status === 204) {
         const problem = new DOMParser().parseFromString(await answer.text(), "text/html");
-        told.textContent = `${file.name}: ${problem.body.textContent.trim().replace(/\s+/g, " ") || answer.status}`;
+        status.textContent = `${file.name}: ${problem.body.textContent.trim().replace(/\s+/g, " ") || answer.status}`;
         return;
       }
       if (field) {
@@ -95,7 +95,7 @@
       }
     }
     if (field) {
-      told.textContent = ""; input.value = "";
+      status.textContent = ""; input.value = "";
       field.dispatchEvent(new Event("change", { bubbles: true }));
     } else location.reload();
   };
@@ -152,6 +152,7 @@
     for (const place of document.querySelectorAll("[data-chart]:not([data-drawn])")) {
       place.dataset.drawn = "";
       const data = JSON.parse(place.dataset.chart), labels = JSON.parse(place.dataset.labels);
+      const unit = place.dataset.unit.length <= 3 ? place.dataset.unit : "";
       const axis = { stroke: () => ink, grid: { stroke: () => grid, width: 1 }, ticks: { show: false } };
       const size = () => ({ width: place.clientWidth, height: 220 });
       const colors = ["--chart-1", "--chart-2", "--chart-3", "--chart-4", "--chart-5"];
@@ -161,7 +162,7 @@
           label, width: 2, stroke: color(colors[at % colors.length]), points: { show: data[0].length < 2 },
           value: (_, value) => value == null ? "–" : `${value.toLocaleString()} ${place.dataset.unit}`,
         }))],
-        axes: [axis, { ...axis, size: 64 }],
+        axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${tick.toLocaleString()} ${unit}`) }],
       }, data, place);
       new ResizeObserver(() => plot.setSize(size())).observe(place);
     }
@@ -173,6 +174,8 @@
     document.addEventListener("click", onClick);
     document.addEventListener("htmx:after:swap", () => { updateTimes(); drawCharts(); });
     updateTimes(); drawCharts();
+    // On a narrow screen both rows scroll sideways: what is shown is where one is.
+    for (const each of document.querySelectorAll(":is(.sections, .tabs) [aria-current]")) each.scrollIntoView({ block: "nearest", inline: "center" });
     document.querySelectorAll("[data-events]").forEach(follow);
     document.addEventListener("submit", (event) => {
       // Addresses stay short: empty filters are left out.

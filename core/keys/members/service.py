@@ -15,6 +15,7 @@ from core.keys.members.repository import Member
 from core.keys.principal import Principal
 from core.keys.projects.repository import ensure_organization
 from core.keys.roles import Role
+from core.keys.sessions import views
 from core.kit.db import Executor
 from core.kit.ids import MEMBER, encode
 from core.kit.settings import Settings
@@ -142,6 +143,7 @@ class MemberService:
         self._require_another_owner(session, before)
         if not repository.delete(session, principal.organization_id, member_id):
             raise _not_found(member_id)
+        views.delete_of_person(session, before.organization_id, before.issuer, before.subject)
         _record(session, AuditAction.MEMBER_REMOVE, before, principal.actor, {"role": before.role.value})
 
     def _lock(self, session: Session, principal: Principal, member_id: UUID) -> Member:

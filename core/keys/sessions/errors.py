@@ -15,6 +15,12 @@ class SessionNotFound(NotFound):
     default_code = "session_not_found"
 
 
+class ViewNotFound(NotFound):
+    """No such saved view of the caller's."""
+
+    default_code = "view_not_found"
+
+
 class LinkInvalid(Unauthenticated):
     """A link that signs in to the console was used, has expired, or was never made."""
 

@@ -35,15 +35,16 @@ _FIND = text(
     " AND project.organization_id = session.organization_id"
     " WHERE session.hash = :hash AND session.active_until > now()"
 )
-_OWN = (
+# Which rows are a key's, or a person's.
+OWN = (
     "organization_id = :organization_id AND key_id IS NOT DISTINCT FROM CAST(:key_id AS uuid)"
     " AND issuer IS NOT DISTINCT FROM CAST(:issuer AS text) AND subject IS NOT DISTINCT FROM CAST(:subject AS text)"
 )
 _LIST = text(
     "SELECT id, user_agent, created_at, last_seen_at, expires_at FROM console_sessions"
-    f" WHERE {_OWN} AND active_until > now() ORDER BY id DESC LIMIT :limit"
+    f" WHERE {OWN} AND active_until > now() ORDER BY id DESC LIMIT :limit"
 )
-_DELETE = text(f"DELETE FROM console_sessions WHERE id = :id AND {_OWN} RETURNING hash")
+_DELETE = text(f"DELETE FROM console_sessions WHERE id = :id AND {OWN} RETURNING hash")
 _INSERT_LINK = text(
     "INSERT INTO console_links (hash, organization_id, key_id, expires_at)"
     " VALUES (:hash, :organization_id, :key_id, now() + CAST(:lives AS interval))"
@@ -114,7 +115,7 @@ def insert(
     session.execute(
         _INSERT,
         {
-            **_values(owner),
+            **owner_values(owner),
             "id": session_id,
             "hash": digest,
             "roles": None if roles is None else list(roles),
@@ -134,12 +135,12 @@ def find(executor: Executor, digest: bytes, idle: timedelta | None) -> SessionRo
 
 def list_open(executor: Executor, owner: Owner, limit: int) -> list[OpenSession]:
     """The owner's sessions that have not ended, newest first."""
-    return [OpenSession(*row) for row in executor.execute(_LIST, {**_values(owner), "limit": limit})]
+    return [OpenSession(*row) for row in executor.execute(_LIST, {**owner_values(owner), "limit": limit})]
 
 
 def delete(session: Session, owner: Owner, session_id: UUID) -> bytes | None:
     """Delete one of the owner's sessions; its hash, or None when there is none."""
-    found = session.execute(_DELETE, {**_values(owner), "id": session_id}).scalar_one_or_none()
+    found = session.execute(_DELETE, {**owner_values(owner), "id": session_id}).scalar_one_or_none()
     return None if found is None else bytes(found)
 
 
@@ -166,7 +167,8 @@ def sweep(session: Session) -> None:
     session.execute(_SWEEP_LINKS)
 
 
-def _values(owner: Owner) -> dict[str, object]:
+def owner_values(owner: Owner) -> dict[str, object]:
+    """The parameters that `OWN` names."""
     return {
         "organization_id": owner.organization_id,
         "key_id": owner.key_id,

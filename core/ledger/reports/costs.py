@@ -5,12 +5,11 @@ from uuid import UUID
 
 from core.keys.errors import ScopeMissing
 from core.keys.principal import Principal
+from core.keys.scopes import WHOLE_ORGANIZATION
 from core.kit.db import Executor
 from core.kit.errors import Unprocessable
 from core.ledger.reports import repository
 from core.ledger.reports.records import GROUPS_MAX, Grouping, Reach, Totals, Window
-
-WHOLE_ORGANIZATION = "organization:read"
 
 
 def reach_of(principal: Principal, project_id: UUID | None) -> Reach:

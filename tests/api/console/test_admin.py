@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
@@ -14,6 +15,7 @@ from core.kit.ids import KEY, PROJECT, encode
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.browser import Browser
 from tests.factories.console_admin_things import made_admin_things
+from tests.factories.rollups import add, ended
 from tests.factories.tenancy import audit_trail
 
 
@@ -198,6 +200,24 @@ def test_no_secret_setting_is_shown(api: RunningApi, owner: Browser) -> None:
         assert secret is not None
         assert secret.get_secret_value() not in page
     assert "WAYBILL_DOCUMENT_MAX_BYTES" in page
+
+
+def test_the_installation_shows_its_health_and_the_last_day_of_each_capability(api: RunningApi) -> None:
+    key = issue_key(api.settings, organization="healthy", scopes=("organization:read", "costs:read"))
+    now = datetime.now(UTC)
+    outcomes = [
+        ended(key.organization_id, key.project_id, now, capability="probe.act", state=state, outages=1)
+        for state in ("succeeded", "failed")
+    ]
+    add(api.settings, outcomes, [])
+    with Browser(api) as reader:
+        page = reader.sign_in(key).get("/console/admin/installation").text
+        assert page.count('state-up">up') == 2
+        last_day = r"<code>probe.act</code>.*?2 · <span class=\"bad\">1 failed</span> · .*?2 outages"
+        assert re.search(last_day, page, re.DOTALL)
+        assert "waybill doctor" in page
+        reader.sign_in(issue_key(api.settings, organization="healthy", scopes=("organization:read",)))
+        assert "1 failed" not in reader.get("/console/admin/installation").text
 
 
 def test_an_auditor_reads_and_changes_nothing(api: RunningApi, auditor: Browser, things: dict[str, str]) -> None:

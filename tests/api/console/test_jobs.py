@@ -8,9 +8,12 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from api.console.jobs.comparison import LINES_MAX, difference
 from core.jobs.states import JobState
 from core.kit.data_classes import DataClass
-from tests.factories.api import RunningApi, issue_key
+from core.kit.ids import JOB, decode
+from tests.factories.api import RunningApi, issue_key, running_api
+from tests.factories.attempts import Attempt, worker_services
 from tests.factories.browser import Browser
 from tests.factories.console_things import HOSTILE, made_things, submit
 from tests.factories.tenancy import audit_trail
@@ -117,6 +120,134 @@ def test_pages_follow_each_other_without_gaps(api: RunningApi) -> None:
         assert ids(first) + ids(second) == made[::-1]
         assert 'rel="next"' not in second.text
         assert "Newest" in second.text
+
+
+def test_the_jobs_of_all_projects_are_listed_for_those_who_may_see_them(api: RunningApi) -> None:
+    scopes = ("jobs:read", "jobs:write", "projects:read", "organization:read")
+    here, there = (
+        issue_key(api.settings, organization="wide-console", project=name, scopes=scopes) for name in ("here", "there")
+    )
+    made = []
+    for key in (here, there):
+        with api.client(key) as client:
+            made.append(submit(client, text=PLAIN))
+    with Browser(api) as reader:
+        reader.sign_in(here)
+        assert ids(reader.get("/console/jobs")) == made[:1]
+        everything = reader.get("/console/jobs?project=all")
+        assert ids(everything) == made[::-1]
+        assert "<td>there</td>" in everything.text
+        # A job of another project is neither opened nor changed from here.
+        assert f'value="{made[0]}"' in everything.text
+        assert f'value="{made[1]}"' not in everything.text
+        assert f'href="/console/jobs/{made[1]}"' not in everything.text
+        other = re.search(r'value="(prj_\w+)">there<', everything.text)
+        assert other is not None
+        assert ids(reader.get(f"/console/jobs?project={other[1]}")) == made[1:]
+        reader.sign_in(issue_key(api.settings, organization="wide-console", project="here", scopes=("jobs:read",)))
+        assert 'name="project"' not in reader.get("/console/jobs").text
+        assert reader.get("/console/jobs?project=all").status_code == 403
+
+
+def test_views_are_saved_for_their_owner(api: RunningApi, things: dict[str, str]) -> None:
+    mine, theirs = issue_key(api.settings), issue_key(api.settings)
+    with Browser(api) as reader, Browser(api) as other:
+        reader.sign_in(mine)
+        other.sign_in(theirs)
+        saved = reader.post(
+            "/console/jobs/views", {"name": "  <b>lost", "query": "capability=&state=failed&since=&cursor=x"}
+        )
+        assert saved.headers["location"] == "/console/jobs?state=failed"
+        shown = reader.open("/console/jobs").text
+        assert '<a href="/console/jobs?state=failed">&lt;b&gt;lost</a>' in shown
+        chosen = reader.get("/console/jobs?state=failed")
+        assert things["failed_id"] in ids(chosen)
+        delete = re.search(r'action="(/console/jobs/views/view_\w+/delete)"', chosen.text)
+        assert delete is not None
+        assert "Save this view" not in chosen.text
+        assert "Save this view" in reader.get("/console/jobs?state=running").text
+        # The same name again replaces it.
+        reader.post("/console/jobs/views", {"name": "<b>lost", "query": "state=running&state=failed&min_cost=0.5"})
+        assert "/console/jobs?state=running&amp;state=failed&amp;min_cost=0.5" in reader.get("/console/jobs").text
+        assert "lost</a>" not in other.get("/console/jobs").text
+        assert other.post(delete[1]).status_code == 404
+        for fields, wrong in (
+            ({"name": "a", "query": "state=odd"}, "query.state"),
+            ({"name": "", "query": "state=failed"}, "form.name"),
+            ({"name": "x" * 61, "query": "state=failed"}, "form.name"),
+            ({"name": "a", "query": "state="}, "form.query"),
+        ):
+            refused = reader.post("/console/jobs/views", fields)
+            assert (refused.status_code, wrong in refused.text) == (422, True), wrong
+        assert reader.post(delete[1]).status_code == 303
+        assert "lost</a>" not in reader.get("/console/jobs").text
+    trail = audit_trail(api.settings, mine.organization_id)
+    view = delete[1].split("/")[-2]
+    assert [each["action"] for each in trail if each["subject_id"] == view] == [
+        "api:view:save",
+        "api:view:save",
+        "api:view:delete",
+    ]
+
+
+def test_two_jobs_are_compared(api: RunningApi, browser: Browser, things: dict[str, str]) -> None:
+    ended, failed = things["ended_id"], things["failed_id"]
+    offered = browser.get(f"/console/jobs/{ended}/diff").text
+    assert f'href="/console/jobs/{ended}/diff?with={failed}"' in offered
+    assert f'href="/console/jobs/{ended}/diff?with={ended}"' not in offered
+    page = browser.get(f"/console/jobs/{ended}/diff?with={failed}").text
+    assert '<tr class="differs"><th scope="row" class="fine">State</th><td class="wide">succeeded</td>' in page
+    assert "The same in both." in page
+    assert "Not there for both jobs" in page
+    stranger = issue_key(api.settings, project="elsewhere")
+    with Browser(api) as other, api.client(stranger) as client:
+        theirs = submit(client, text=PLAIN)
+        assert other.sign_in(stranger).get(f"/console/jobs/{theirs}/diff?with={ended}").status_code == 404
+        assert ended not in other.get(f"/console/jobs/{theirs}/diff").text
+
+
+def test_a_difference_shows_what_changed_and_no_more_than_a_page() -> None:
+    long = "y" * 5000
+    found = difference({"text": "one\ntwo\nthree", "a": 1}, {"text": "one\n2\nthree", "a": [long]})
+    changed = [(line.sign, line.text.strip()) for line in found.lines if line.sign in "+-"]
+    assert changed[:2] == [("-", "two\\n"), ("+", "2\\n")]
+    assert max(len(line.text) for line in found.lines) <= 1001
+    assert not found.is_cut
+    # What differs only beyond what is shown of a line still differs.
+    assert difference([long + "a"], [long + "b"]).lines
+    assert not difference([long], [long]).lines
+    many = difference(list(range(5000)), [])
+    assert many.is_cut
+    assert len(many.lines) <= 2 * LINES_MAX + 1
+
+
+def test_a_trace_is_linked_where_the_settings_say(api: RunningApi, browser: Browser, things: dict[str, str]) -> None:
+    path = f"/console/jobs/{things['ended_id']}"
+    assert 'rel="noreferrer"' not in browser.get(path).text
+    settings = api.settings.model_copy(update={"trace_url": "https://traces.example/t/{trace_id}?a=1&b=2"})
+    with running_api(settings) as linked, Browser(linked) as reader:
+        page = reader.sign_in(api.key).get(path).text
+    found = re.search(r'<a href="https://traces.example/t/([0-9a-f]{32})\?a=1&amp;b=2" rel="noreferrer"', page)
+    assert found is not None
+
+
+def test_a_quote_stands_beside_the_passage_that_holds_it(api: RunningApi, browser: Browser) -> None:
+    passage = {"id": "p1", "text": f"{'x' * 900} Before. <b>Quoted words</b>. After. {'y' * 900}"}
+    quote = {"quote": "<b>Quoted words</b>", "passage": "p1", "document": "a.md", "document_id": "doc_x", "start": 8}
+    odd = [{"quote": 7, "passage": None}, {"text": ["x"], "passage": "p2", "page": {"a": 1}}, "no mapping"]
+    with api.client() as client, worker_services(api.settings) as services:
+        job_id = submit(client, text=PLAIN)
+        Attempt(services, decode(JOB, job_id)).succeed(
+            answer="It is so [1].", citations=[quote, *odd], passages=[passage, {"text": "no id"}, {"id": "p2"}, 3]
+        )
+    for page in (browser.get(f"/console/jobs/{job_id}"), browser.get(f"/console/playground/jobs/{job_id}")):
+        assert page.status_code == 200
+        assert "Before. <mark>&lt;b&gt;Quoted words&lt;/b&gt;</mark>. After." in page.text
+        # Its neighborhood, and not all of the passage.
+        assert re.search(r"…x{100,160} Before\.", page.text)
+        assert re.search(r"After\. y{100,240}…", page.text)
+        link = 'href="/console/knowledge/documents/doc_x?at=8&amp;quote=%3Cb%3EQuoted%20words%3C/b%3E"'
+        assert link in page.text
 
 
 def test_failures_are_grouped(browser: Browser, things: dict[str, str]) -> None:

@@ -37,7 +37,7 @@ def test_a_base_is_made_filled_read_and_deleted(api: RunningApi, browser: Browse
     assert browser.upload(f"{at}/documents?name=b.txt", b"").status_code == 422
     assert browser.upload(f"{at}/documents?name=b.txt", b"x", {"x-csrf-token": "0" * 64}).status_code == 403
     page = browser.get(at).text
-    assert "1 documents wait to be read" in page
+    assert "Documents to read: 1." in page
     started = browser.post(f"{at}/ingest", {"once": "read"})
     assert browser.post(f"{at}/ingest", {"once": "read"}).headers["location"] == started.headers["location"]
     job_id = started.headers["location"].rpartition("/")[2]
@@ -66,6 +66,14 @@ def test_a_document_shows_its_outcome_what_was_left_out_and_its_passages(
     assert "running head" in one
     assert one.count('<article class="passage">') == 1
     assert '<article class="passage">' not in browser.get(f"{at}/documents/{things['document_id']}?start=1").text
+    text = re.search(r'class="passage">.*?<p>([^<&]{4,20})', one)
+    assert text is not None
+    quoted = browser.get(f"{LIST}/documents/{things['document_id']}?at=1&quote={text[1]}")
+    assert quoted.headers["location"].startswith(f"{at}/documents/{things['document_id']}?start=0&quote=")
+    assert f"<mark>{text[1]}</mark>" in browser.get(quoted.headers["location"].removesuffix("#passages")).text
+    with Browser(browser.api) as stranger:
+        stranger.sign_in(issue_key(browser.api.settings, project="elsewhere"))
+        assert stranger.get(f"{LIST}/documents/{things['document_id']}?at=1").status_code == 404
     assert browser.post(f"{at}/ingest", {"document": things["document_id"]}).status_code == 303
     assert browser.post(f"{at}/documents/{things['document_id']}/delete").status_code == 303
     assert browser.get(f"{at}/documents/{things['document_id']}").status_code == 404

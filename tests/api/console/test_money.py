@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from html import unescape
 
 import pytest
 
+from api.console.money.spending import series
 from core.keys.service import IssuedKey
 from core.kit.ids import KEY, PROJECT, encode
+from core.ledger.reports.records import Window
 from tests.factories.api import RunningApi, issue_key
 from tests.factories.browser import Browser
 from tests.factories.console_figures import CHARGED, charge
@@ -43,6 +47,14 @@ def rows(page: str) -> list[list[str]]:
 
 def records(api: RunningApi, key: IssuedKey) -> list[str]:
     return [each["action"] for each in audit_trail(api.settings, key.organization_id)]
+
+
+def test_the_chart_has_the_days_of_its_window_and_no_other() -> None:
+    midnight = datetime(2026, 11, 3, tzinfo=UTC)
+    charged = {(midnight - timedelta(days=1)).date(): Decimal("1.5")}
+    moments, amounts = series(Window(midnight - timedelta(days=2), midnight), charged)
+    assert [datetime.fromtimestamp(moment, UTC).day for moment in moments] == [1, 2]
+    assert amounts == [0, 1.5]
 
 
 def test_a_known_cost_is_shown_and_an_unknown_one_is_not_zero(browser: Browser) -> None:

@@ -12,7 +12,9 @@ import pytest
 from api.console.playground.capability_form import form_of
 from api.console.playground.samples import snippets
 from core.capability import Manifest
+from core.keys.service import IssuedKey
 from core.kit.ids import JOB, decode
+from core.knowledge import samples
 from pipelines.registry import manifests
 from tests.factories.api import RunningApi, issue_key, principal_of
 from tests.factories.attempts import Attempt, worker_services
@@ -40,11 +42,48 @@ def base(api: RunningApi) -> str:
 
 def inputs_of(api: RunningApi, location: str) -> list[tuple[str, dict[str, Any]]]:
     """The jobs that a page's address names, with their inputs."""
-    principal = principal_of(api.key)
+    return inputs_of_project(api, api.key, location)
+
+
+def inputs_of_project(api: RunningApi, key: IssuedKey, location: str) -> list[tuple[str, dict[str, Any]]]:
+    principal = principal_of(key)
     session = api.runtime.database.single_tenant(principal.organization_id)
     found = re.findall(r"job=(job_\w+)", location)
     given = [api.runtime.jobs.get_with_payloads(session, principal, decode(JOB, each))[1] for each in found]
     return [(each, value or {}) for each, value in zip(found, given, strict=True)]
+
+
+def test_a_project_without_documents_gets_the_sample_documents_by_one_button(api: RunningApi) -> None:
+    key = issue_key(api.settings, project="fresh")
+    with Browser(api) as reader, api.client(key) as client:
+        reader.sign_in(key)
+        for page in ("/console/playground", "/console/knowledge"):
+            assert 'action="/console/playground/samples"' in reader.get(page).text
+        asked = reader.post("/console/playground/samples", {"once": "o"})
+        (job_id, given), *_ = inputs_of_project(api, key, asked.headers["location"])
+        base = client.get("/v1/knowledge-bases").json()["data"][0]
+        assert (base["name"], given) == (samples.NAME, {"knowledge_base": base["id"]})
+        documents = client.get(f"/v1/knowledge-bases/{base['id']}/documents").json()["data"]
+        assert {each["name"] for each in documents} == {each.name for each in samples.documents()}
+        assert client.get(f"/v1/jobs/{job_id}").json()["capability"] == "knowledge.ingest"
+        page = unescape(reader.get(asked.headers["location"]).text)
+        assert QUESTION in page
+        assert "/console/playground/samples" not in page
+        # Sent twice, it is done once.
+        again = reader.post("/console/playground/samples", {"once": "o"})
+        assert again.headers["location"] == asked.headers["location"]
+        assert len(client.get("/v1/knowledge-bases").json()["data"]) == 1
+    actions = [each["action"] for each in audit_trail(api.settings, key.organization_id)]
+    assert actions.count("api:job:submit") == 1
+
+
+def test_the_sample_documents_need_the_scopes_of_what_is_done(api: RunningApi) -> None:
+    key = issue_key(api.settings, project="narrow", scopes=("knowledge:read", "knowledge:write", "jobs:read"))
+    with Browser(api) as reader:
+        reader.sign_in(key)
+        assert "/console/playground/samples" not in reader.get("/console/knowledge").text
+        refused = reader.post("/console/playground/samples")
+        assert (refused.status_code, "jobs:write" in refused.text) == (403, True)
 
 
 def test_every_capability_has_a_form_that_gives_its_example_back(api: RunningApi, browser: Browser) -> None:
@@ -64,7 +103,7 @@ def test_the_sample_question_is_filled_in_where_the_sample_documents_are(api: Ru
         other.sign_in(issue_key(api.settings, project="elsewhere"))
         empty = other.get("/console/playground").text
     assert QUESTION not in empty
-    assert "has no documents yet" in empty
+    assert "has no documents to ask about yet" in empty
 
 
 def test_a_job_is_submitted_once_and_shown_in_words(api: RunningApi, browser: Browser, base: str) -> None:

@@ -29,6 +29,8 @@ def test_a_job_is_submitted_read_listed_and_cancelled(cli: Cli) -> None:
     listed = json.loads(cli("jobs", "list", "-m", "ticket=4711", "--state", "queued", "--json").stdout)
     assert [job["id"] for job in listed["data"]] == [job_id]
     assert job_id in cli("jobs", "list").stdout
+    assert json.loads(cli("jobs", "list", "--all-projects", "--json").stdout)["data"][0]["id"] == job_id
+    assert cli("jobs", "list", "--all-projects", "--project", "prj_x").exit_code == 2
 
     assert cli("jobs", "cancel", job_id).stdout == f"{job_id} is cancelled\n"
     assert cli("jobs", "cancel", job_id).stdout == f"{job_id} is cancelled\n"

@@ -184,11 +184,13 @@ class AsyncJobs(AsyncEndpoints):
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
         shadows: bool = False,
+        project: str | None = None,
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[AsyncJob]:
         """One page of the project's jobs, newest first; with `shadows` those that shadow arms ran, instead.
 
+        `project` is the id of another project, or ``all`` for every project of the organization.
         A listing holds neither results nor questions: `refresh` and `wait` of a job fetch them.
         """
         params = given(
@@ -198,6 +200,7 @@ class AsyncJobs(AsyncEndpoints):
             created_after=created_after,
             created_before=created_before,
             shadows=shadows or None,
+            project=project,
             cursor=cursor,
             **{f"metadata[{name}]": value for name, value in (metadata or {}).items()},
         )
