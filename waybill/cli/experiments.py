@@ -210,13 +210,12 @@ def _weights(given: list[str]) -> dict[str, float]:
 def _answer(as_json: bool, experiment: "Experiment") -> None:
     from waybill.cli.tables import table
 
-    output = Output(as_json=as_json)
     made = table("ARM", "KIND", "WEIGHT", "NOW", "MODEL VERSION", "PROMPT")
     for arm in experiment.arms:
         model = f"{arm.model} = {arm.model_version_id}" if arm.model else ""
         prompt = f"{arm.prompt} = {(arm.prompt_digest or '')[:12]}" if arm.prompt else ""
         made.add_row(arm.name, arm.kind, f"{arm.weight:g}", f"{arm.weight_now:g}", model, prompt)
-    output.show("", made)
+    Output(as_json=as_json).answer(experiment.as_json(), _table([experiment]), "", made)
 
 
 def _table(experiments: "list[Experiment]") -> "Table":
