@@ -70,7 +70,7 @@ PROBLEMS: dict[int, tuple[tuple[str, str, str], ...]] = {
     ),
     403: (
         (
-            "belongs_to_everybody",
+            "shared_resource",
             "the resource is shared; only the operator can change it",
             "create your own: [models](models.md)",
         ),

@@ -11,8 +11,8 @@ from core.capability import JobContext, ModelUsage
 from core.gateway.cache import CachedAnswer, digest_of
 from core.gateway.embedding_calls import labels_of, ref_of
 from core.gateway.errors import GatewayError, ProviderTimeout, ProviderUnavailable, cause_of_rest, was_turned_away
-from core.gateway.guarding import Guarded
 from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Finish, Usage
+from core.gateway.request_guard import Guarded
 from core.gateway.requests import within
 from core.gateway.resilience.backoff import wait
 from core.gateway.routing import LOCAL, Reached

@@ -84,7 +84,7 @@ class _Entry(BaseModel):
     price_hint: str = "what the service costs is not metered"
     reserve_usd: Decimal = ZERO
     scopes: frozenset[str] = frozenset()
-    written_by: Literal["machine", "nobody"] = "machine"
+    written_by: Literal["machine", "none"] = "machine"
     body: dict[str, Path_] | None = None
     result: Path_ | None = None
     receives: frozenset[KindName] = frozenset()

@@ -23,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Manage models, their versions and 
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.", show_default=False)]
 Number = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="The version's number.", show_default=False)]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Reason, recorded in the history.", show_default=False)]
-Shared = Annotated[bool, typer.Option("--everybody", help="Apply to shared models. Accesses the database directly.")]
+Shared = Annotated[bool, typer.Option("--shared", help="Apply to shared models. Accesses the database directly.")]
 
 
 @app.command("list", epilog=EPILOG)
@@ -335,7 +335,7 @@ def alias(
     Example: waybill models alias default writer --capability knowledge.search
     """
     if shared and (project or capability):
-        raise typer.BadParameter("shared aliases apply everywhere", param_hint="--everybody")
+        raise typer.BadParameter("shared aliases apply everywhere", param_hint="--shared")
     output = Output(as_json=as_json)
     if shared:
         with registry(url, api_key, shared=True) as models:

@@ -21,7 +21,7 @@ LIVE_PUBLISH_FAILURES = counter(
 )
 WORKER_REPLACEMENTS = counter(
     "waybill_worker_replacements",
-    "Worker processes of a pool that were replaced, by why: crashed, memory, jobs, or a job that ran alone was lost.",
+    "Worker processes of a pool that were replaced, by why: crashed, memory, jobs, or an isolated job was lost.",
     ("pool", "cause"),
     by=("worker",),
 )
