@@ -170,10 +170,11 @@ def _clamp(moment: datetime) -> datetime:
 
 
 async def read_lines(
-    request: Request, group_by: GroupBy, begins: From, ends: To, project: Project
+    request: Request, group_by: GroupBy, begins: From, ends: To, project: Project, *, with_quantities: bool = False
 ) -> tuple[Window, list[Grouping], list[Totals]]:
     """The lines of a report: what the caller may see of the window, by its groups. Raises `Unprocessable`."""
     window, groupings = parse_window(begins, ends), parse_groupings(group_by)
     runtime, reach = get_runtime(request), parse_reach(caller(request), project)
     session = runtime.database.single_tenant(reach.organization_id)
-    return window, groupings, await runtime.in_thread(report, session, reach, window, groupings)
+    lines = await runtime.in_thread(report, session, reach, window, groupings, with_quantities=with_quantities)
+    return window, groupings, lines

@@ -1,7 +1,7 @@
 """``/v1/experiments``: create, read, list, start, pause, stop, promote, roll back, ramp."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Concatenate, ParamSpec
 from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
@@ -25,6 +25,7 @@ from api.problem import invalid
 from api.routing import caller, new_router, requires
 from api.work import Cursor, answer_once, change, per_page, read, respond_page
 from core.keys.idempotency import Answer
+from core.keys.principal import Principal
 from core.kit.ids import EXPERIMENT, MODEL_VERSION, PROJECT, decode, encode
 from core.kit.json_values import dumps
 from core.registry.experiments.definition import (
@@ -45,7 +46,7 @@ router = new_router("/v1/experiments", "experiments")
 _CHANGED: dict[int | str, dict[str, Any]] = {200: {"description": "The updated experiment.", "headers": REPLAYED}}
 _KEYED = {"parameters": [IDEMPOTENCY_KEY]}
 ExperimentId = Annotated[str, Path(description="The experiment's id.", examples=["exp_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
-Act = Callable[[Session], ExperimentRecord]
+_Arguments = ParamSpec("_Arguments")
 
 
 @router.post(
@@ -175,9 +176,7 @@ async def read_experiment(request: Request, experiment_id: ExperimentId) -> Resp
 @requires("experiments:write", organization_wide=True)
 async def start_experiment(request: Request, experiment_id: ExperimentId) -> Response:
     """Start an experiment."""
-    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
-    experiments = get_runtime(request).experiments
-    return await _change(request, b"", lambda session: experiments.start(session, principal, found))
+    return await _change(request, experiment_id, b"", get_runtime(request).experiments.start)
 
 
 @router.post(
@@ -194,11 +193,8 @@ async def start_experiment(request: Request, experiment_id: ExperimentId) -> Res
 @requires("experiments:write", organization_wide=True)
 async def pause_experiment(request: Request, experiment_id: ExperimentId, body: Reason) -> Response:
     """Pause an experiment."""
-    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
-    experiments = get_runtime(request).experiments
-    return await _change(
-        request, await request.body(), lambda session: experiments.pause(session, principal, found, body.reason)
-    )
+    act = get_runtime(request).experiments.pause
+    return await _change(request, experiment_id, await request.body(), act, body.reason)
 
 
 @router.post(
@@ -212,11 +208,8 @@ async def pause_experiment(request: Request, experiment_id: ExperimentId, body: 
 @requires("experiments:write", organization_wide=True)
 async def stop_experiment(request: Request, experiment_id: ExperimentId, body: Reason) -> Response:
     """Stop an experiment."""
-    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
-    experiments = get_runtime(request).experiments
-    return await _change(
-        request, await request.body(), lambda session: experiments.stop(session, principal, found, body.reason)
-    )
+    act = get_runtime(request).experiments.stop
+    return await _change(request, experiment_id, await request.body(), act, body.reason)
 
 
 @router.post(
@@ -230,13 +223,8 @@ async def stop_experiment(request: Request, experiment_id: ExperimentId, body: R
 @requires("experiments:write", organization_wide=True)
 async def promote_experiment(request: Request, experiment_id: ExperimentId, body: PromoteArm) -> Response:
     """Promote an arm."""
-    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
-    experiments = get_runtime(request).experiments
-    return await _change(
-        request,
-        await request.body(),
-        lambda session: experiments.promote(session, principal, found, body.arm, body.reason),
-    )
+    act = get_runtime(request).experiments.promote
+    return await _change(request, experiment_id, await request.body(), act, body.arm, body.reason)
 
 
 @router.post(
@@ -250,11 +238,8 @@ async def promote_experiment(request: Request, experiment_id: ExperimentId, body
 @requires("experiments:write", organization_wide=True)
 async def roll_experiment_back(request: Request, experiment_id: ExperimentId, body: Reason) -> Response:
     """Roll an experiment back to the control."""
-    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
-    experiments = get_runtime(request).experiments
-    return await _change(
-        request, await request.body(), lambda session: experiments.roll_back(session, principal, found, body.reason)
-    )
+    act = get_runtime(request).experiments.roll_back
+    return await _change(request, experiment_id, await request.body(), act, body.reason)
 
 
 @router.put(
@@ -278,5 +263,17 @@ async def set_weights(request: Request, experiment_id: ExperimentId, body: SetWe
     return respond_json(to_wire(await change(request, set_weights, found, share=body.share, weights=body.weights)))
 
 
-async def _change(request: Request, body: bytes, act: Act) -> Response:
-    return await answer_once(request, lambda session: Answer(200, dumps(to_wire(act(session)))), body)
+async def _change(
+    request: Request,
+    experiment_id: str,
+    body: bytes,
+    act: Callable[Concatenate[Session, Principal, UUID, _Arguments], ExperimentRecord],
+    *arguments: _Arguments.args,
+    **named: _Arguments.kwargs,
+) -> Response:
+    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
+
+    def produce(session: Session) -> Answer:
+        return Answer(200, dumps(to_wire(act(session, principal, found, *arguments, **named))))
+
+    return await answer_once(request, produce, body)

@@ -34,7 +34,7 @@ async def report_usage(  # noqa: PLR0917 - the framework passes them by name
     form: Annotated[Format, Query(alias="format")] = None,
 ) -> Response:
     """Report usage."""
-    window, groupings, lines = await read_lines(request, group_by, begins, ends, project)
+    window, groupings, lines = await read_lines(request, group_by, begins, ends, project, with_quantities=True)
     if prefers(request, form, ("json", "application/json"), ("csv", "text/csv")) == "csv":
         return respond_file(to_usage_csv(groupings, lines).encode(), CSV_TYPE, "usage.csv")
     return respond_json(to_usage_report(window, groupings, lines), headers={"vary": "accept"})
