@@ -27,3 +27,8 @@ def decode(cursor: str) -> UUID:
         "message": "this is not a valid cursor; pass the next_cursor of the previous page unchanged",
     }
     raise invalid([problem])
+
+
+def decode_given(cursor: str | None) -> UUID | None:
+    """The item after which a page starts; None without a cursor. Raises `Unprocessable`."""
+    return None if cursor is None else decode(cursor)

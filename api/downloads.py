@@ -7,6 +7,8 @@ from urllib.parse import quote
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from core.files.records import FileRecord
+from core.jobs.artifacts import ArtifactRecord
 from core.kit.blob import BlobStore
 from core.kit.data_classes import DataClass
 from core.kit.errors import WaybillError
@@ -21,47 +23,37 @@ class RangeNotSatisfiable(WaybillError):
     status, title, default_code = 416, "Range not satisfiable", "range_not_satisfiable"
 
 
-def send(
-    request: Request,
-    blobs: BlobStore,
-    key: str,
-    *,
-    name: str,
-    media_type: str,
-    size_bytes: int,
-    sha256: str,
-    data_class: DataClass,
-) -> Response:
+def send(request: Request, blobs: BlobStore, stored: FileRecord | ArtifactRecord, data_class: DataClass) -> Response:
     """The file, or the range that the request names (206), or 304 when the client has it. The ETag is the digest.
 
     `data_class` goes along as ``Waybill-Data-Class``.
 
     Raises `RangeNotSatisfiable`, and `core.kit.blob.BlobNotFound` before anything is sent.
     """
-    etag = f'"{sha256}"'
+    etag = f'"{stored.sha256}"'
     headers = {
         "etag": etag,
         "accept-ranges": "bytes",
         "waybill-data-class": data_class,
         "cache-control": "private, no-cache",
         # The browser must never execute an uploaded file as a page of this origin.
-        "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(stored.name, safe='')}",
         "content-security-policy": "default-src 'none'; sandbox",
         "x-content-type-options": "nosniff",
     }
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    span = _span(request, size_bytes, etag)
+    span = _span(request, stored.size_bytes, etag)
     if span is None:
-        start, end, status = 0, size_bytes, 200
+        start, end, status = 0, stored.size_bytes, 200
     else:
         (start, end), status = span, 206
-        headers["content-range"] = f"bytes {start}-{end - 1}/{size_bytes}"
+        headers["content-range"] = f"bytes {start}-{end - 1}/{stored.size_bytes}"
     headers["content-length"] = str(end - start)
     if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type=media_type)
-    chunks = blobs.open(key, start, end)
-    return StreamingResponse(_all(chunks), status, headers, media_type)
+        return Response(status_code=status, headers=headers, media_type=stored.content_type)
+    chunks = blobs.open(stored.blob_key, start, end)
+    return StreamingResponse(_all(chunks), status, headers, stored.content_type)
 
 
 def _span(request: Request, size_bytes: int, etag: str) -> tuple[int, int] | None:

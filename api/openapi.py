@@ -74,6 +74,12 @@ REPLAYED = {
 }
 
 
+def created(description: str, location: str) -> dict[int | str, dict[str, Any]]:
+    """The documented response 201 of a POST that runs once for each key, with the new resource's `location`."""
+    header = {"description": location, "schema": {"type": "string"}}
+    return {201: {"description": description, "headers": {"Location": header, **REPLAYED}}}
+
+
 def problems(*statuses: int, scope: bool = True) -> dict[int | str, dict[str, Any]]:
     """The documented errors of a route: `statuses`, and those that every guarded route may return."""
     common = (401, 403, 422, 429, 500, 503) if scope else (422, 500)

@@ -331,11 +331,11 @@ class JobContext(Protocol):
         """`call_all` of one."""
 
     def for_tool(
-        self, arguments: Mapping[str, Any], *, keeps: Collection[str] = ()
+        self, arguments: Mapping[str, Any], *, exempt: Collection[str] = ()
     ) -> tuple[Mapping[str, Any], Callable[[Any], Any]]:
         """The part of `arguments` an outside system may receive, and a function that restores the values in its answer.
 
-        The guard's policy decides at the border ``to_tool``; values of the kinds in `keeps` are passed unchanged,
+        The guard's policy decides at the border ``to_tool``; values of the kinds in `exempt` are passed unchanged,
         unless they are blocked. Raises `CapabilityFailure`: ``guard_blocked``, ``guard_unavailable``,
         ``guard_key_missing``.
         """
@@ -451,8 +451,8 @@ class Manifest:
     # Whether a job may run a second time with its result discarded: it only reads, asks no one and changes nothing.
     shadowable: bool = False
     # The author of a job's result and artifacts, for the disclosure mark. `machine`: an agent, whatever models took
-    # part; `model`: a model, if a generating one was used, else no one; `nobody`: it generates no text.
-    written_by: Literal["machine", "model", "nobody"] = "model"
+    # part; `model`: a model, if a generating one was used, else no one; `none`: it generates no text.
+    written_by: Literal["machine", "model", "none"] = "model"
     graph_version: int = FIRST_GRAPH
     earlier_graphs: Mapping[int, str] = field(default_factory=dict)
     migrations: Mapping[int, str] = field(default_factory=dict)

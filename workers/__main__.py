@@ -32,7 +32,7 @@ def run(arguments: list[str]) -> int:
             from workers.supervisor import main as supervise
 
             return supervise(get_settings(), pool, int(rest[0]) if rest else None)
-        case ["alone", job_id, pool]:
+        case ["isolated", job_id, pool]:
             from workers.isolated import main as work_isolated
 
             return work_isolated(get_settings(), UUID(job_id), pool)

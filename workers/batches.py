@@ -1,9 +1,9 @@
 """Advances batches: reads their files, submits their lines, writes their results."""
 
-from core.batches.feeding import feed_once
 from core.batches.intake import look_once
 from core.batches.outcome import finish_once
 from core.batches.service import Batches
+from core.batches.submission import submit_lines
 from core.batches.work import any_open
 from core.files.service import FileService
 from core.jobs.live import LivePublisher
@@ -34,7 +34,7 @@ class BatchWorker:
         if not any_open(self._database.single_system()):
             return None
         moved = look_once(self._database, self._blobs, manifests())
-        done = feed_once(self._database, self._jobs, manifests(), self._settings.batch_window)
+        done = submit_lines(self._database, self._jobs, manifests(), self._settings.batch_window)
         for job in done.made:
             JOBS_SUBMITTED.labels(job.capability).inc()
         for pool in {job.pool for job in done.made}:

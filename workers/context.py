@@ -30,7 +30,7 @@ from core.capability import (
 )
 from core.files.errors import FileNotFound
 from core.files.service import check_name, local_copy
-from core.jobs import artifacts, leases, settling
+from core.jobs import artifacts, leases, settlements
 from core.jobs.checkpoints import JobCheckpoints
 from core.jobs.records import Claim, Event
 from core.jobs.states import Transition
@@ -48,8 +48,8 @@ from core.kit.telemetry import is_exporting
 from core.ledger import service as ledger
 from core.ledger.records import CallIdentity, Settlement
 from workers import children, questions
-from workers.disclosing import AttemptDisclosure
-from workers.guarding import AttemptGuard
+from workers.attempt_guard import AttemptGuard
+from workers.disclosure import AttemptDisclosure
 from workers.metering import Meter
 from workers.services import Services
 from workers.settlements import Settlements
@@ -304,10 +304,10 @@ class AttemptContext:
         return self.call_all([ChildCall(key, capability, payload, max_cost_usd)])[0]
 
     def for_tool(
-        self, arguments: Mapping[str, Any], *, keeps: Collection[str] = ()
+        self, arguments: Mapping[str, Any], *, exempt: Collection[str] = ()
     ) -> tuple[Mapping[str, Any], Callable[[Any], Any]]:
         """See `core.capability.JobContext.for_tool`."""
-        return self.guard.for_tool(arguments, keeps)
+        return self.guard.for_tool(arguments, exempt)
 
     def with_notice(self, reply: str) -> str:
         """See `core.capability.JobContext.with_notice`."""
@@ -441,7 +441,7 @@ class AttemptContext:
             except LeaseLost:
                 ledger.settle_call(self._single, call, settlement, line)
                 raise
-            if not settling.settle_call(self._single, call, settlement, line, event):
+            if not settlements.settle_call(self._single, call, settlement, line, event):
                 raise LeaseLost
             self._previous = event.id
             self._publisher.publish([event])

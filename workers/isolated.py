@@ -43,7 +43,7 @@ def _run(job_id: UUID, pool: str) -> None:
 
     _log.info("job_runs_isolated", job_id=encode(JOB, job_id))
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-P", "-m", "workers", "alone", str(job_id), pool],
+        [sys.executable, "-P", "-m", "workers", "isolated", str(job_id), pool],
         env={**os.environ, "WAYBILL_METRICS_PORT": "0", "WAYBILL_WORKER_PID": str(os.getpid())},
         stdin=subprocess.DEVNULL,
     )
@@ -57,7 +57,7 @@ def _run(job_id: UUID, pool: str) -> None:
                 is_notified = True
                 process.terminate()
     if code != 0:
-        WORKER_REPLACEMENTS.labels(pool, "alone").inc()
+        WORKER_REPLACEMENTS.labels(pool, "isolated").inc()
         _log.warning("isolated_job_lost", job_id=encode(JOB, job_id), pool=pool, exit_code=code)
 
 

@@ -12,7 +12,7 @@ from core.kit.db import Database
 from core.kit.settings import Settings
 from core.ledger.prices.cache import PriceCache
 from core.ledger.usage_checkpoints import UsageCheckpoints
-from workers.disclosing import FindDisclosure, default_disclosure
+from workers.disclosure import FindDisclosure, default_disclosure
 from workers.settlements import SettlementWriter
 from workers.usage_checkpoints import UsageCheckpointWriter
 

@@ -23,6 +23,7 @@ from api.jobs.schemas import clamp
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, require_scope, requires
 from api.times import Moment
+from api.work import Cursor, per_page, respond_page
 from core.audit import anchors, service
 from core.audit.documents import Record
 from core.audit.findings import Report
@@ -37,7 +38,6 @@ from core.kit.json_values import dumps
 router = new_router("/v1/audit", "audit")
 
 _ORGANIZATION_WIDE = "organization:read"
-_PAGE_MAX = 200
 # The most that one request may cost a process that also serves others: about three seconds of hashing.
 _VERIFY_MAX = 100_000
 _NAME_MAX = 200
@@ -67,8 +67,8 @@ async def query_audit(  # noqa: PLR0917 - the framework passes them by name
     ] = None,
     recorded_after: Annotated[Moment | None, Query(description="Recorded at or after this time.")] = None,
     recorded_before: Annotated[Moment | None, Query(description="Recorded before this time.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Records per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Records")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of the audit trail."""
     where = RecordFilter(
@@ -79,11 +79,9 @@ async def query_audit(  # noqa: PLR0917 - the framework passes them by name
         recorded_after=clamp(recorded_after),
         recorded_before=clamp(recorded_before),
     )
-    before = cursors.decode(cursor) if cursor is not None else None
+    before = cursors.decode_given(cursor)
     found = await get_runtime(request).in_thread(find_records, request, where, before, limit + 1)
-    following = cursors.encode(found[limit - 1][0].id) if len(found) > limit else None
-    data = [record_to_wire(record, personal) for record, personal in found[:limit]]
-    return respond_json({"data": data, "next_cursor": following})
+    return respond_page(found, limit, lambda each: record_to_wire(*each), lambda each: each[0].id)
 
 
 def scope_of(principal: Principal) -> UUID | None:

@@ -7,7 +7,7 @@ from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.answers import parse_id
-from api.batches.routes import BatchId, read
+from api.batches.routes import BatchId
 from api.deps import get_runtime
 from api.downloads import send
 from api.openapi import problems
@@ -62,10 +62,10 @@ async def read_batch_results(
 
 def _send(request: Request, batch_id: str, after: int) -> Response:
     runtime, principal = get_runtime(request), caller(request)
-    batch = read(request, parse_id(BATCH, batch_id, "batch"))
+    single = runtime.database.single_tenant(principal.organization_id)
+    batch = runtime.batches.get(single, principal, parse_id(BATCH, batch_id, "batch"))
     if batch.state is BatchState.VALIDATING:
         raise BatchNotReady("the file of this batch is being validated; read the batch until it is in_progress")
-    single = runtime.database.single_tenant(principal.organization_id)
     runtime.batches.require_readable(single, principal, batch)
     # Raises before the response starts if retention has removed the lines.
     runtime.batches.results(single, principal, batch, after=after, limit=1)
@@ -75,16 +75,7 @@ def _send(request: Request, batch_id: str, after: int) -> Response:
         except FileNotFound:
             # The file was deleted; the lines exist as long as their jobs.
             return StreamingResponse(_lines(request, batch, after), media_type=MEDIA_TYPE)
-        return send(
-            request,
-            runtime.blobs,
-            found.blob_key,
-            name=found.name,
-            media_type=found.content_type,
-            size_bytes=found.size_bytes,
-            sha256=found.sha256,
-            data_class=found.data_class,
-        )
+        return send(request, runtime.blobs, found, found.data_class)
     return StreamingResponse(_lines(request, batch, after), media_type=MEDIA_TYPE)
 
 

@@ -12,12 +12,12 @@ from api.batches.schemas import Batch, BatchPage, CreateBatch, to_wire
 from api.deps import get_runtime
 from api.jobs.cancelling import announce_cancelled
 from api.jobs.submitting import receiver
-from api.knowledge_bases.routes import Cursor, Limit
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import invalid
 from api.routing import caller, new_router, require_scope, requires
+from api.work import Cursor, Limit, read, respond_page
 from core.batches.errors import LinesInvalid
-from core.batches.records import BatchLine, BatchRecord, BatchState, NewBatch
+from core.batches.records import BatchLine, BatchState, NewBatch
 from core.batches.validation import LineValidator
 from core.jobs.records import JobRecord
 from core.keys.idempotency import Answer, IdempotentRequest
@@ -130,16 +130,10 @@ async def list_batches(
     cursor: Cursor = None,
 ) -> Response:
     """A page of the project's batches."""
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, tuple(state or ()), before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, states: tuple[BatchState, ...], before: UUID | None, limit: int) -> list[BatchRecord]:
-    runtime, principal = get_runtime(request), caller(request)
-    single = runtime.database.single_tenant(principal.organization_id)
-    return runtime.batches.list(single, principal, states=states, cursor=before, limit=limit)
+    before = cursors.decode_given(cursor)
+    batches = get_runtime(request).batches
+    found = await read(request, batches.list, states=tuple(state or ()), cursor=before, limit=limit + 1)
+    return respond_page(found, limit, to_wire)
 
 
 @router.get(
@@ -152,15 +146,9 @@ def _list(request: Request, states: tuple[BatchState, ...], before: UUID | None,
 @requires("jobs:read")
 async def read_batch(request: Request, batch_id: BatchId) -> Response:
     """Read a batch."""
-    found = await get_runtime(request).in_thread(read, request, parse_id(BATCH, batch_id, "batch"))
+    found = await read(request, get_runtime(request).batches.get, parse_id(BATCH, batch_id, "batch"))
     headers = {} if found.has_ended else {"retry-after": "1"}
     return respond_json(to_wire(found), headers=headers)
-
-
-def read(request: Request, batch_id: UUID) -> BatchRecord:
-    """The batch, for its project."""
-    runtime, principal = get_runtime(request), caller(request)
-    return runtime.batches.get(runtime.database.single_tenant(principal.organization_id), principal, batch_id)
 
 
 @router.post(

@@ -1,27 +1,24 @@
 """``GET /v1/budgets/{budget_id}/alerts``: the thresholds that a budget has crossed."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import Path, Query, Request, Response
+from fastapi import Path, Request, Response
 from pydantic import BaseModel, Field
 
 from api import cursors
 from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.openapi import problems
-from api.routing import caller, new_router, requires
+from api.routing import new_router, requires
+from api.work import Cursor, change, per_page
 from core.kit.clock import isoformat
 from core.kit.ids import BUDGET
 from core.kit.money import format_money
-from core.ledger.records import BudgetAlert as AlertRecord
 
 router = new_router("/v1/budgets", "budgets")
 
 BudgetId = Annotated[str, Path(description="The budget's id.", examples=["bud_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
-_PAGE_MAX = 200
 
 
 class BudgetAlert(BaseModel):
@@ -51,13 +48,13 @@ class BudgetAlertPage(BaseModel):
 async def list_alerts(
     request: Request,
     budget_id: BudgetId,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Alerts per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Alerts")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of a budget's alerts."""
     found = parse_id(BUDGET, budget_id, "budget")
-    before = cursors.decode(cursor) if cursor is not None else None
-    alerts = await get_runtime(request).in_thread(_list, request, found, before, limit + 1)
+    before = cursors.decode_given(cursor)
+    alerts = await change(request, get_runtime(request).budgets.alerts, found, cursor=before, limit=limit + 1)
     following = cursors.encode(alerts[limit - 1].id) if len(alerts) > limit else None
     return respond_json(
         {
@@ -74,9 +71,3 @@ async def list_alerts(
             "next_cursor": following,
         }
     )
-
-
-def _list(request: Request, budget_id: UUID, before: UUID | None, limit: int) -> Sequence[AlertRecord]:
-    runtime, principal = get_runtime(request), caller(request)
-    with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.budgets.alerts(session, principal, budget_id, cursor=before, limit=limit)

@@ -10,9 +10,10 @@ from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
 from api.budgets.schemas import Budget, BudgetPage, CreateBudget, UpdateBudget, to_amount, to_wire
 from api.deps import get_runtime
-from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, created, problems
 from api.problem import invalid
 from api.routing import caller, new_router, requires
+from api.work import Cursor, answer_once, per_page, read, respond_page
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import BUDGET, KEY, PROJECT, decode, encode
 from core.kit.json_values import dumps
@@ -21,7 +22,6 @@ from core.ledger.records import BudgetChange, NewBudget
 
 router = new_router("/v1/budgets", "budgets")
 
-_PAGE_MAX = 200
 _SCOPE_PREFIXES = {"project": PROJECT, "key": KEY}
 BudgetId = Annotated[str, Path(description="The budget's id.", examples=["bud_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
@@ -33,10 +33,7 @@ BudgetId = Annotated[str, Path(description="The budget's id.", examples=["bud_01
     summary="Create a budget",
     description="Applies to every job accepted from now on.",
     responses={
-        201: {
-            "description": "Created.",
-            "headers": {"Location": {"description": "The budget.", "schema": {"type": "string"}}, **REPLAYED},
-        },
+        **created("Created.", "The budget."),
         **problems(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
@@ -102,20 +99,13 @@ def _create(request: Request, new: NewBudget, identity: IdempotentRequest | None
 async def list_budgets(
     request: Request,
     archived: Annotated[bool, Query(description="Include archived budgets.")] = False,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Budgets per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Budgets")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of the organization's budgets."""
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, archived, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [to_wire(budget) for budget in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, archived: bool, before: UUID | None, limit: int) -> list[BudgetRecord]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return runtime.budgets.list(session, principal, archived=archived, cursor=before, limit=limit)
+    before = cursors.decode_given(cursor)
+    found = await read(request, get_runtime(request).budgets.list, archived=archived, cursor=before, limit=limit + 1)
+    return respond_page(found, limit, to_wire)
 
 
 @router.get(
@@ -131,12 +121,8 @@ def _list(request: Request, archived: bool, before: UUID | None, limit: int) -> 
 async def read_budget(request: Request, budget_id: BudgetId) -> Response:
     """Read a budget."""
     found = parse_id(BUDGET, budget_id, "budget")
-    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
-
-
-def _read(request: Request, budget_id: UUID) -> BudgetRecord:
-    runtime, principal = get_runtime(request), caller(request)
-    return runtime.budgets.get(runtime.database.single_tenant(principal.organization_id), principal, budget_id)
+    shown = await read(request, get_runtime(request).budgets.get, found)
+    return respond_json(to_wire(shown))
 
 
 @router.patch(
@@ -185,14 +171,7 @@ def _update(request: Request, budget_id: UUID, change: BudgetChange) -> BudgetRe
 async def archive_budget(request: Request, budget_id: BudgetId) -> Response:
     """Archive a budget."""
     found = parse_id(BUDGET, budget_id, "budget")
-    identity = identify_request(request, b"")
-    return respond_answer(await get_runtime(request).in_thread(_archive, request, found, identity))
-
-
-def _archive(request: Request, budget_id: UUID, identity: IdempotentRequest | None) -> Answer:
     runtime, principal = get_runtime(request), caller(request)
-
-    def produce(session: Session) -> Answer:
-        return Answer(200, dumps(to_wire(runtime.budgets.archive(session, principal, budget_id))))
-
-    return carry_out(request, identity, produce)
+    return await answer_once(
+        request, lambda session: Answer(200, dumps(to_wire(runtime.budgets.archive(session, principal, found))))
+    )

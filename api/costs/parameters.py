@@ -9,13 +9,15 @@ from fastapi import Query, Request
 from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from api.deps import get_runtime
 from api.problem import invalid
+from api.routing import caller
 from api.times import FORM
 from core.keys.principal import Principal
 from core.kit.clock import utc_now
 from core.kit.ids import PROJECT, decode
-from core.ledger.reports.costs import reach_of
-from core.ledger.reports.records import GROUPINGS_MAX, Dimension, Grouping, Reach, Window
+from core.ledger.reports.costs import reach_of, report
+from core.ledger.reports.records import GROUPINGS_MAX, Dimension, Grouping, Reach, Totals, Window
 
 # Keys carry times from 1970 on, and Postgres compares a window's bounds with them.
 _EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
@@ -165,3 +167,14 @@ def _wrong_group(code: str, message: str) -> Exception:
 
 def _clamp(moment: datetime) -> datetime:
     return min(max(moment, _EARLIEST), _LATEST)
+
+
+async def read_lines(
+    request: Request, group_by: GroupBy, begins: From, ends: To, project: Project, *, with_quantities: bool = False
+) -> tuple[Window, list[Grouping], list[Totals]]:
+    """The lines of a report: what the caller may see of the window, by its groups. Raises `Unprocessable`."""
+    window, groupings = parse_window(begins, ends), parse_groupings(group_by)
+    runtime, reach = get_runtime(request), parse_reach(caller(request), project)
+    session = runtime.database.single_tenant(reach.organization_id)
+    lines = await runtime.in_thread(report, session, reach, window, groupings, with_quantities=with_quantities)
+    return window, groupings, lines

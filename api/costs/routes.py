@@ -14,20 +14,19 @@ from api.costs.parameters import (
     Month,
     Project,
     To,
-    parse_groupings,
     parse_month,
     parse_reach,
     parse_window,
     prefers,
+    read_lines,
 )
 from api.costs.schemas import CostReport, to_cost_csv, to_cost_report
 from api.deps import Runtime, get_runtime
 from api.openapi import problems
 from api.routing import caller, new_router, requires
 from core.ledger.reports import focus
-from core.ledger.reports.costs import report
 from core.ledger.reports.delimited import MEDIA_TYPE as CSV_TYPE
-from core.ledger.reports.records import Grouping, Reach, Statement, Totals, Window
+from core.ledger.reports.records import Reach, Statement, Window
 from core.ledger.reports.statement import make_statement
 from core.ledger.reports.statement_files import to_statement_csv, to_statement_html
 
@@ -61,17 +60,10 @@ async def report_costs(  # noqa: PLR0917 - the framework passes them by name
     form: Annotated[Format, Query(alias="format")] = None,
 ) -> Response:
     """Report costs."""
-    runtime, principal = get_runtime(request), caller(request)
-    window, groupings = parse_window(begins, ends), parse_groupings(group_by)
-    reach = parse_reach(principal, project)
-    lines = await runtime.in_thread(_report, runtime, reach, window, groupings)
+    window, groupings, lines = await read_lines(request, group_by, begins, ends, project)
     if prefers(request, form, *_JSON_OR_CSV) == "csv":
         return respond_file(to_cost_csv(groupings, lines).encode(), CSV_TYPE, "costs.csv")
     return respond_json(to_cost_report(window, groupings, lines), headers={"vary": "accept"})
-
-
-def _report(runtime: Runtime, reach: Reach, window: Window, groupings: list[Grouping]) -> list[Totals]:
-    return report(runtime.database.single_tenant(reach.organization_id), reach, window, groupings)
 
 
 @router.get(

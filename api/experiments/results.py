@@ -2,7 +2,6 @@
 
 import math
 from typing import Any, Literal
-from uuid import UUID
 
 from fastapi import Request, Response
 from pydantic import BaseModel, Field
@@ -11,7 +10,8 @@ from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.experiments.routes import ExperimentId
 from api.openapi import problems
-from api.routing import caller, new_router, requires
+from api.routing import new_router, requires
+from api.work import change
 from core.kit.ids import EXPERIMENT, encode
 from core.registry.experiments.outcomes import MEANS
 from core.registry.experiments.results import ArmResult, Comparison, Results
@@ -154,13 +154,8 @@ class ExperimentResults(BaseModel):
 async def read_experiment_results(request: Request, experiment_id: ExperimentId) -> Response:
     """Read an experiment's results."""
     found = parse_id(EXPERIMENT, experiment_id, "experiment")
-    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
-
-
-def _read(request: Request, experiment_id: UUID) -> Results:
-    runtime, principal = get_runtime(request), caller(request)
-    with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.experiments.results(session, principal, experiment_id)
+    shown = await change(request, get_runtime(request).experiments.results, found)
+    return respond_json(to_wire(shown))
 
 
 def to_wire(results: Results) -> dict[str, Any]:

@@ -1,14 +1,14 @@
 """``/v1/experiments``: create, read, list, start, pause, stop, promote, roll back, ramp."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Concatenate, ParamSpec
 from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from api import cursors
-from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.experiments import schemas
 from api.experiments.schemas import (
@@ -20,10 +20,12 @@ from api.experiments.schemas import (
     SetWeights,
     to_wire,
 )
-from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, created, problems
 from api.problem import invalid
 from api.routing import caller, new_router, requires
-from core.keys.idempotency import Answer, IdempotentRequest
+from api.work import Cursor, answer_once, change, per_page, read, respond_page
+from core.keys.idempotency import Answer
+from core.keys.principal import Principal
 from core.kit.ids import EXPERIMENT, MODEL_VERSION, PROJECT, decode, encode
 from core.kit.json_values import dumps
 from core.registry.experiments.definition import (
@@ -41,11 +43,10 @@ from pipelines.registry import manifests
 
 router = new_router("/v1/experiments", "experiments")
 
-_PAGE_MAX = 200
 _CHANGED: dict[int | str, dict[str, Any]] = {200: {"description": "The updated experiment.", "headers": REPLAYED}}
 _KEYED = {"parameters": [IDEMPOTENCY_KEY]}
 ExperimentId = Annotated[str, Path(description="The experiment's id.", examples=["exp_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
-Act = Callable[[Session], ExperimentRecord]
+_Arguments = ParamSpec("_Arguments")
 
 
 @router.post(
@@ -57,10 +58,7 @@ Act = Callable[[Session], ExperimentRecord]
         "Creates a draft, which assigns no units until it is started. The response says how many units the plan needs."
     ),
     responses={
-        201: {
-            "description": "Created.",
-            "headers": {"Location": {"description": "The experiment.", "schema": {"type": "string"}}, **REPLAYED},
-        },
+        **created("Created.", "The experiment."),
         **problems(400, 404, 408, 409, 413, 415),
     },
     openapi_extra=_KEYED,
@@ -69,8 +67,13 @@ Act = Callable[[Session], ExperimentRecord]
 async def create_experiment(request: Request, body: CreateExperiment) -> Response:
     """A new experiment."""
     new = _to_new(body)
-    identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_create, request, new, identity))
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        made = runtime.experiments.create(session, principal, new)
+        return Answer(201, dumps(to_wire(made)), f"/v1/experiments/{encode(EXPERIMENT, made.id)}")
+
+    return await answer_once(request, produce, await request.body())
 
 
 def _to_new(body: CreateExperiment) -> NewExperiment:
@@ -129,16 +132,6 @@ def _decode(prefix: str, text: str, field: str) -> UUID:
         raise invalid([{"path": f"body.{field}", "code": "invalid_id", "message": message}]) from error
 
 
-def _create(request: Request, new: NewExperiment, identity: IdempotentRequest | None) -> Answer:
-    runtime, principal = get_runtime(request), caller(request)
-
-    def produce(session: Session) -> Answer:
-        made = runtime.experiments.create(session, principal, new)
-        return Answer(201, dumps(to_wire(made)), f"/v1/experiments/{encode(EXPERIMENT, made.id)}")
-
-    return carry_out(request, identity, produce)
-
-
 @router.get(
     "",
     response_model=ExperimentPage,
@@ -149,20 +142,13 @@ def _create(request: Request, new: NewExperiment, identity: IdempotentRequest | 
 async def list_experiments(
     request: Request,
     state: Annotated[State | None, Query(description="Filter by state.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Experiments per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Experiments")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of the organization's experiments."""
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, state, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, state: State | None, before: UUID | None, limit: int) -> list[ExperimentRecord]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return runtime.experiments.list(session, principal, state=state, cursor=before, limit=limit)
+    before = cursors.decode_given(cursor)
+    found = await read(request, get_runtime(request).experiments.list, state=state, cursor=before, limit=limit + 1)
+    return respond_page(found, limit, to_wire)
 
 
 @router.get(
@@ -175,12 +161,8 @@ def _list(request: Request, state: State | None, before: UUID | None, limit: int
 async def read_experiment(request: Request, experiment_id: ExperimentId) -> Response:
     """Read an experiment."""
     found = parse_id(EXPERIMENT, experiment_id, "experiment")
-    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
-
-
-def _read(request: Request, experiment_id: UUID) -> ExperimentRecord:
-    runtime, principal = get_runtime(request), caller(request)
-    return runtime.experiments.get(runtime.database.single_tenant(principal.organization_id), principal, experiment_id)
+    shown = await read(request, get_runtime(request).experiments.get, found)
+    return respond_json(to_wire(shown))
 
 
 @router.post(
@@ -194,9 +176,7 @@ def _read(request: Request, experiment_id: UUID) -> ExperimentRecord:
 @requires("experiments:write", organization_wide=True)
 async def start_experiment(request: Request, experiment_id: ExperimentId) -> Response:
     """Start an experiment."""
-    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
-    experiments = get_runtime(request).experiments
-    return await _change(request, b"", lambda session: experiments.start(session, principal, found))
+    return await _change(request, experiment_id, b"", get_runtime(request).experiments.start)
 
 
 @router.post(
@@ -213,11 +193,8 @@ async def start_experiment(request: Request, experiment_id: ExperimentId) -> Res
 @requires("experiments:write", organization_wide=True)
 async def pause_experiment(request: Request, experiment_id: ExperimentId, body: Reason) -> Response:
     """Pause an experiment."""
-    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
-    experiments = get_runtime(request).experiments
-    return await _change(
-        request, await request.body(), lambda session: experiments.pause(session, principal, found, body.reason)
-    )
+    act = get_runtime(request).experiments.pause
+    return await _change(request, experiment_id, await request.body(), act, body.reason)
 
 
 @router.post(
@@ -231,11 +208,8 @@ async def pause_experiment(request: Request, experiment_id: ExperimentId, body: 
 @requires("experiments:write", organization_wide=True)
 async def stop_experiment(request: Request, experiment_id: ExperimentId, body: Reason) -> Response:
     """Stop an experiment."""
-    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
-    experiments = get_runtime(request).experiments
-    return await _change(
-        request, await request.body(), lambda session: experiments.stop(session, principal, found, body.reason)
-    )
+    act = get_runtime(request).experiments.stop
+    return await _change(request, experiment_id, await request.body(), act, body.reason)
 
 
 @router.post(
@@ -249,13 +223,8 @@ async def stop_experiment(request: Request, experiment_id: ExperimentId, body: R
 @requires("experiments:write", organization_wide=True)
 async def promote_experiment(request: Request, experiment_id: ExperimentId, body: PromoteArm) -> Response:
     """Promote an arm."""
-    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
-    experiments = get_runtime(request).experiments
-    return await _change(
-        request,
-        await request.body(),
-        lambda session: experiments.promote(session, principal, found, body.arm, body.reason),
-    )
+    act = get_runtime(request).experiments.promote
+    return await _change(request, experiment_id, await request.body(), act, body.arm, body.reason)
 
 
 @router.post(
@@ -269,11 +238,8 @@ async def promote_experiment(request: Request, experiment_id: ExperimentId, body
 @requires("experiments:write", organization_wide=True)
 async def roll_experiment_back(request: Request, experiment_id: ExperimentId, body: Reason) -> Response:
     """Roll an experiment back to the control."""
-    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
-    experiments = get_runtime(request).experiments
-    return await _change(
-        request, await request.body(), lambda session: experiments.roll_back(session, principal, found, body.reason)
-    )
+    act = get_runtime(request).experiments.roll_back
+    return await _change(request, experiment_id, await request.body(), act, body.reason)
 
 
 @router.put(
@@ -289,22 +255,25 @@ async def roll_experiment_back(request: Request, experiment_id: ExperimentId, bo
 @requires("experiments:write", organization_wide=True)
 async def set_weights(request: Request, experiment_id: ExperimentId, body: SetWeights) -> Response:
     """Change the share or weights."""
-    found, runtime, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), get_runtime(request), caller(request)
+    found = parse_id(EXPERIMENT, experiment_id, "experiment")
     if body.share is None and body.weights is None:
         message = "send share, weights, or both"
         raise invalid([{"path": "body", "code": "experiment_invalid", "message": message}])
-
-    def change() -> ExperimentRecord:
-        with runtime.database.tenant(principal.organization_id) as session:
-            return runtime.experiments.set_weights(session, principal, found, share=body.share, weights=body.weights)
-
-    return respond_json(to_wire(await runtime.in_thread(change)))
+    set_weights = get_runtime(request).experiments.set_weights
+    return respond_json(to_wire(await change(request, set_weights, found, share=body.share, weights=body.weights)))
 
 
-async def _change(request: Request, body: bytes, act: Act) -> Response:
-    identity = identify_request(request, body)
+async def _change(
+    request: Request,
+    experiment_id: str,
+    body: bytes,
+    act: Callable[Concatenate[Session, Principal, UUID, _Arguments], ExperimentRecord],
+    *arguments: _Arguments.args,
+    **named: _Arguments.kwargs,
+) -> Response:
+    found, principal = parse_id(EXPERIMENT, experiment_id, "experiment"), caller(request)
 
     def produce(session: Session) -> Answer:
-        return Answer(200, dumps(to_wire(act(session))))
+        return Answer(200, dumps(to_wire(act(session, principal, found, *arguments, **named))))
 
-    return respond_answer(await get_runtime(request).in_thread(carry_out, request, identity, produce))
+    return await answer_once(request, produce, body)

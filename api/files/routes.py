@@ -11,11 +11,10 @@ from api.answers import carry_out, identify_request, parse_id, respond_answer, r
 from api.deps import get_runtime
 from api.downloads import send
 from api.files.schemas import File, FilePage, Label, Name, file_to_wire
-from api.knowledge_bases.routes import Cursor, Limit
 from api.knowledge_bases.uploads import Upload, receive
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
-from core.files.records import FileRecord
+from api.work import Cursor, Limit, change, read, respond_page
 from core.files.service import check_name
 from core.keys.clearance import require_cleared
 from core.keys.idempotency import Answer, IdempotentRequest
@@ -104,16 +103,9 @@ def _store(
 @requires("files:read")
 async def list_files(request: Request, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """A page of the project's files."""
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [file_to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, before: UUID | None, limit: int) -> list[FileRecord]:
-    runtime, principal = get_runtime(request), caller(request)
-    single = runtime.database.single_tenant(principal.organization_id)
-    return runtime.files.list(single, principal, before, limit)
+    before = cursors.decode_given(cursor)
+    found = await read(request, get_runtime(request).files.list, before, limit + 1)
+    return respond_page(found, limit, file_to_wire)
 
 
 @router.get(
@@ -125,13 +117,8 @@ def _list(request: Request, before: UUID | None, limit: int) -> list[FileRecord]
 @requires("files:read")
 async def read_file(request: Request, file_id: FileId) -> Response:
     """Read one file."""
-    found = await get_runtime(request).in_thread(_read, request, parse_id(FILE, file_id, "file"))
+    found = await read(request, get_runtime(request).files.get, parse_id(FILE, file_id, "file"))
     return respond_json(file_to_wire(found))
-
-
-def _read(request: Request, file_id: UUID) -> FileRecord:
-    runtime, principal = get_runtime(request), caller(request)
-    return runtime.files.get(runtime.database.single_tenant(principal.organization_id), principal, file_id)
 
 
 @router.get(
@@ -153,18 +140,10 @@ async def download_file(request: Request, file_id: FileId) -> Response:
 
 
 def _send(request: Request, file_id: UUID) -> Response:
-    found = _read(request, file_id)
-    require_cleared(caller(request), found.data_class, "this file")
-    return send(
-        request,
-        get_runtime(request).blobs,
-        found.blob_key,
-        name=found.name,
-        media_type=found.content_type,
-        size_bytes=found.size_bytes,
-        sha256=found.sha256,
-        data_class=found.data_class,
-    )
+    runtime, principal = get_runtime(request), caller(request)
+    found = runtime.files.get(runtime.database.single_tenant(principal.organization_id), principal, file_id)
+    require_cleared(principal, found.data_class, "this file")
+    return send(request, runtime.blobs, found, found.data_class)
 
 
 @router.patch(
@@ -178,13 +157,8 @@ def _send(request: Request, file_id: UUID) -> Response:
 async def label_file(request: Request, file_id: FileId, body: Label) -> Response:
     """Change a file's data class."""
     found = parse_id(FILE, file_id, "file")
-    return respond_json(file_to_wire(await get_runtime(request).in_thread(_label, request, found, body)))
-
-
-def _label(request: Request, file_id: UUID, body: Label) -> FileRecord:
-    runtime, principal = get_runtime(request), caller(request)
-    with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.files.label(session, principal, file_id, body.data_class)
+    shown = await change(request, get_runtime(request).files.label, found, body.data_class)
+    return respond_json(file_to_wire(shown))
 
 
 @router.delete(

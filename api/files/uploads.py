@@ -14,6 +14,7 @@ from api.knowledge_bases.uploads import Upload as Received
 from api.knowledge_bases.uploads import receive
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
+from api.work import answer_once, read
 from core.files.records import UploadRecord
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import UPLOAD
@@ -41,11 +42,6 @@ Offset = Annotated[
 @requires("files:write")
 async def begin_upload(request: Request, body: BeginUpload) -> Response:
     """Start an upload."""
-    identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_begin, request, body, identity))
-
-
-def _begin(request: Request, body: BeginUpload, identity: IdempotentRequest | None) -> Answer:
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:
@@ -61,7 +57,7 @@ def _begin(request: Request, body: BeginUpload, identity: IdempotentRequest | No
         shown = upload_to_wire(made)
         return Answer(201, dumps(shown), f"/v1/file-uploads/{shown['id']}")
 
-    return carry_out(request, identity, produce)
+    return await answer_once(request, produce, await request.body())
 
 
 @router.get(
@@ -73,13 +69,8 @@ def _begin(request: Request, body: BeginUpload, identity: IdempotentRequest | No
 @requires("files:read")
 async def read_upload(request: Request, upload_id: UploadId) -> Response:
     """Read an upload."""
-    found = await get_runtime(request).in_thread(_read, request, parse_id(UPLOAD, upload_id, "upload"))
+    found = await read(request, get_runtime(request).files.upload, parse_id(UPLOAD, upload_id, "upload"))
     return respond_json(upload_to_wire(found))
-
-
-def _read(request: Request, upload_id: UUID) -> UploadRecord:
-    runtime, principal = get_runtime(request), caller(request)
-    return runtime.files.upload(runtime.database.single_tenant(principal.organization_id), principal, upload_id)
 
 
 @router.put(
@@ -95,7 +86,7 @@ async def add_part(request: Request, upload_id: UploadId, offset: Offset) -> Res
     """Receive a part and store it."""
     runtime = get_runtime(request)
     found = parse_id(UPLOAD, upload_id, "upload")
-    await runtime.in_thread(_read, request, found)
+    await read(request, runtime.files.upload, found)
     received = await receive(request, runtime.settings.file_part_max_bytes)
     try:
         return respond_json(upload_to_wire(await runtime.in_thread(_add, request, found, offset, received)))

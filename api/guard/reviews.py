@@ -7,11 +7,12 @@ from fastapi import Query, Request, Response
 from sqlalchemy.orm import Session
 
 from api import cursors
-from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.answers import carry_out, identify_request, parse_id, respond_answer
 from api.deps import get_runtime
 from api.guard.schemas import CreateReview, ReviewPage, ReviewShown, review_to_wire
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, require_scope, requires
+from api.work import Cursor, per_page, respond_page
 from core.guard.stored import NewReview, Review, Verdict
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import JOB
@@ -19,7 +20,6 @@ from core.kit.json_values import dumps
 
 router = new_router("/v1/guard/reviews", "guard")
 
-_PAGE_MAX = 200
 _WRITE = "guard:write"
 
 
@@ -72,14 +72,13 @@ def _create(request: Request, body: CreateReview, job_id: UUID | None, identity:
 async def list_reviews(
     request: Request,
     verdict: Annotated[Verdict | None, Query(description="Filter by verdict.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Reviews per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Reviews")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of reviews."""
-    before = None if cursor is None else cursors.decode(cursor)
+    before = cursors.decode_given(cursor)
     found = await get_runtime(request).in_thread(_list, request, verdict, before, limit + 1)
-    following = cursors.encode(found[limit - 1][0].id) if len(found) > limit else None
-    return respond_json({"data": [review_to_wire(*each) for each in found[:limit]], "next_cursor": following})
+    return respond_page(found, limit, lambda each: review_to_wire(*each), lambda each: each[0].id)
 
 
 def _list(

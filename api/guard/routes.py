@@ -20,6 +20,7 @@ from api.guard.schemas import (
 )
 from api.openapi import problems
 from api.routing import caller, new_router, requires
+from api.work import Cursor, change, per_page, respond_page
 from core.guard.policy import TEMPLATES
 from core.guard.stored import PolicyVersion
 from core.kit.ids import PROJECT
@@ -28,7 +29,6 @@ from core.kit.json_values import dumps
 router = new_router("/v1/guard", "guard")
 
 # A version may be a megabyte, and its counts need all of it.
-_PAGE_MAX = 20
 ProjectId = Annotated[
     str | None, Query(max_length=40, description="The project whose policy to use. Default: the organization's policy.")
 ]
@@ -48,14 +48,8 @@ async def read_policy(
 ) -> Response:
     """The policy of the organization, or of a project."""
     project = _project(project_id)
-    found = await get_runtime(request).in_thread(_read, request, project, version)
+    found = await change(request, get_runtime(request).guard.get, project, version)
     return respond_json(policy_to_wire(found, get_runtime(request).settings.guard_template))
-
-
-def _read(request: Request, project_id: UUID | None, version: int | None) -> PolicyVersion:
-    runtime, principal = get_runtime(request), caller(request)
-    with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.guard.get(session, principal, project_id, version)
 
 
 @router.put(
@@ -102,21 +96,14 @@ def store_policy(request: Request, project_id: UUID | None, body: PutPolicy) -> 
 async def list_policy_versions(
     request: Request,
     project_id: ProjectId = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Versions per page.")] = 10,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Versions", 20)] = 10,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of versions."""
     before = None if cursor is None else min(cursors.decode(cursor).int, VERSION_MAX)
     project = _project(project_id)
-    found = await get_runtime(request).in_thread(_versions, request, project, before, limit + 1)
-    following = cursors.encode(UUID(int=found[limit - 1].version)) if len(found) > limit else None
-    return respond_json({"data": [summary_to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _versions(request: Request, project_id: UUID | None, before: int | None, limit: int) -> list[PolicyVersion]:
-    runtime, principal = get_runtime(request), caller(request)
-    with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.guard.versions(session, principal, project_id, before=before, limit=limit)
+    found = await change(request, get_runtime(request).guard.versions, project, before=before, limit=limit + 1)
+    return respond_page(found, limit, summary_to_wire, lambda each: UUID(int=each.version))
 
 
 @router.get(

@@ -90,16 +90,7 @@ def send_artifact(request: Request, job_id: UUID, name: str) -> Response:
     single = runtime.database.single_tenant(principal.organization_id)
     job = runtime.jobs.open(single, principal, job_id)
     found = artifacts.get_artifact(single, principal, job_id, name)
-    return send(
-        request,
-        runtime.blobs,
-        found.blob_key,
-        name=found.name,
-        media_type=found.content_type,
-        size_bytes=found.size_bytes,
-        sha256=found.sha256,
-        data_class=job.data_class,
-    )
+    return send(request, runtime.blobs, found, job.data_class)
 
 
 def _to_wire(job: JobRecord, artifact: ArtifactRecord) -> dict[str, Any]:

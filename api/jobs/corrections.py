@@ -3,19 +3,19 @@
 import re
 from decimal import Decimal
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from sqlalchemy.orm import Session
 
-from api.answers import carry_out, identify_request, parse_id, respond_answer
+from api.answers import parse_id
 from api.deps import get_runtime
 from api.jobs.cost import JobCost, JobId, to_wire
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
-from core.keys.idempotency import Answer, IdempotentRequest
+from api.work import answer_once
+from core.keys.idempotency import Answer
 from core.kit.ids import JOB
 from core.kit.json_values import dumps
 from core.ledger.records import CallIdentity
@@ -76,18 +76,13 @@ class CorrectCost(BaseModel):
 async def correct_cost(request: Request, job_id: JobId, body: CorrectCost) -> Response:
     """Correct the cost of a call."""
     found = parse_id(JOB, job_id, "job")
-    identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_correct, request, found, body, identity))
-
-
-def _correct(request: Request, job_id: UUID, body: CorrectCost, identity: IdempotentRequest | None) -> Answer:
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:
-        runtime.jobs.get(session, principal, job_id)
-        call = CallIdentity(job_id, body.attempt, body.call)
+        runtime.jobs.get(session, principal, found)
+        call = CallIdentity(found, body.attempt, body.call)
         correct_for(session, principal, call, body.amount_usd, body.reason)
-        job = runtime.jobs.get(session, principal, job_id)
-        return Answer(201, dumps(to_wire(job, entries_of(session, principal, job_id))))
+        job = runtime.jobs.get(session, principal, found)
+        return Answer(201, dumps(to_wire(job, entries_of(session, principal, found))))
 
-    return carry_out(request, identity, produce)
+    return await answer_once(request, produce, await request.body())

@@ -24,6 +24,7 @@ from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import invalid
 from api.routing import caller, new_router, require_project, requires
 from api.times import Moment
+from api.work import Cursor, per_page
 from core.jobs.records import JobFilter, JobRecord
 from core.jobs.service import listed
 from core.jobs.states import JobState
@@ -37,7 +38,6 @@ from core.kit.json_values import dumps
 router = new_router("/v1/jobs", "jobs")
 
 _POLL_SECONDS = "1"
-_PAGE_MAX = 200
 _WAIT_HELP = "Return when the job's state changes, or after this many seconds."
 _ETAG = {"ETag": {"description": "The version of this job.", "schema": {"type": "string"}}}
 _RETRY = {"Retry-After": {"description": "Seconds until the next read.", "schema": {"type": "integer"}}}
@@ -204,8 +204,8 @@ async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
         bool, Query(description="List the jobs that an experiment's shadow arms repeated, instead of ordinary jobs.")
     ] = False,
     project: Project = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs per page.")] = 20,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Jobs")] = 20,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of the project's jobs."""
     runtime, principal = get_runtime(request), caller(request)
@@ -220,7 +220,7 @@ async def list_jobs(  # noqa: PLR0917 - the framework passes them by name
         shadows=shadows,
         project=parse_job_project(project),
     )
-    before = cursors.decode(cursor) if cursor is not None else None
+    before = cursors.decode_given(cursor)
     found = await runtime.in_thread(_list, runtime, principal, where, before, limit + 1)
     page = found[:limit]
     following = cursors.encode(page[-1].id) if len(found) > limit else None

@@ -2,15 +2,14 @@
 
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import Path, Request, Response
 from pydantic import BaseModel, Field
 
 from api.answers import parse_id, respond_json
-from api.deps import get_runtime
 from api.openapi import problems
-from api.routing import caller, new_router, requires
+from api.routing import new_router, requires
+from api.work import read
 from core.jobs.states import JobState
 from core.jobs.suspension import children
 from core.jobs.suspension.records import Node
@@ -64,7 +63,7 @@ class JobTree(BaseModel):
 async def read_tree(request: Request, job_id: JobId) -> Response:
     """Read a job's tree."""
     found = parse_id(JOB, job_id, "job")
-    nodes = await get_runtime(request).in_thread(_read, request, found)
+    nodes = await read(request, children.tree, found)
     priced = all(node.is_priced for node in nodes)
     total_usd = sum((node.cost_usd for node in nodes), start=ZERO)
     shown = {
@@ -74,11 +73,6 @@ async def read_tree(request: Request, job_id: JobId) -> Response:
         "jobs": [_node(node) for node in nodes],
     }
     return respond_json(shown)
-
-
-def _read(request: Request, job_id: UUID) -> list[Node]:
-    runtime, principal = get_runtime(request), caller(request)
-    return children.tree(runtime.database.single_tenant(principal.organization_id), principal, job_id)
 
 
 def _node(node: Node) -> dict[str, Any]:

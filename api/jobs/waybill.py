@@ -3,15 +3,16 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Path, Query, Request, Response
+from fastapi import Path, Request, Response
 
 from api import cursors
-from api.answers import parse_id, respond, respond_json
+from api.answers import parse_id, respond
 from api.audit.schemas import AuditPage, record_to_wire
 from api.deps import get_runtime
 from api.jobs.waybill_schema import Waybill
 from api.openapi import problems
 from api.routing import caller, new_router, requires
+from api.work import Cursor, per_page, respond_page
 from core.audit import service as audit
 from core.audit.documents import Record
 from core.jobs.receipts.document import issue
@@ -21,7 +22,6 @@ from core.kit.signing import SigningKeyMissing
 
 router = new_router("/v1/jobs", "jobs")
 
-_PAGE_MAX = 200
 _SEALED_SOON = "1"
 
 JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
@@ -76,16 +76,14 @@ def issue_waybill(request: Request, job_id: UUID) -> dict[str, Any]:
 async def read_job_audit(
     request: Request,
     job_id: JobId,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Records per page.")] = 100,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Records")] = 100,
+    cursor: Cursor = None,
 ) -> Response:
     """List a job's audit records."""
     found = parse_id(JOB, job_id, "job")
-    after = cursors.decode(cursor) if cursor is not None else None
-    page = await get_runtime(request).in_thread(_records, request, found, after, limit + 1)
-    following = cursors.encode(page[limit - 1][0].id) if len(page) > limit else None
-    data = [record_to_wire(record, personal) for record, personal in page[:limit]]
-    return respond_json({"data": data, "next_cursor": following})
+    after = cursors.decode_given(cursor)
+    records = await get_runtime(request).in_thread(_records, request, found, after, limit + 1)
+    return respond_page(records, limit, lambda each: record_to_wire(*each), lambda each: each[0].id)
 
 
 def _records(

@@ -16,15 +16,15 @@ from api.keys.schemas import CreateKey, Key, KeyPage, NewKey, RotateKey, new_to_
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import invalid
 from api.routing import caller, new_router, requires
+from api.work import Cursor, per_page, read, respond_page
 from core.keys.idempotency import Answer, IdempotentRequest
-from core.keys.service import ApiKey, IssuedKey
+from core.keys.service import IssuedKey
 from core.kit.ids import KEY, PROJECT, encode
 from core.kit.json_values import dumps
 from pipelines.registry import manifests
 
 router = new_router("/v1/keys", "tenancy")
 
-_PAGE_MAX = 200
 _CAPABILITY = "capability:"
 _NEW = {
     "headers": {"Location": {"description": "The key.", "schema": {"type": "string"}}, **REPLAYED},
@@ -113,21 +113,16 @@ async def list_keys(
     request: Request,
     project_id: Annotated[str | None, Query(max_length=100, description="Filter by project.")] = None,
     ended: Annotated[bool, Query(description="Include revoked and expired keys.")] = False,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Keys per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Keys")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of keys."""
     where = None if project_id is None else parse_id(PROJECT, project_id, "project")
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, where, ended, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [to_wire(key) for key in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, project_id: UUID | None, ended: bool, before: UUID | None, limit: int) -> Sequence[ApiKey]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return runtime.keys.list(session, principal, project_id=project_id, cursor=before, limit=limit, with_ended=ended)
+    before = cursors.decode_given(cursor)
+    found = await read(
+        request, get_runtime(request).keys.list, project_id=where, cursor=before, limit=limit + 1, with_ended=ended
+    )
+    return respond_page(found, limit, to_wire)
 
 
 @router.get(
@@ -140,12 +135,8 @@ def _list(request: Request, project_id: UUID | None, ended: bool, before: UUID |
 async def read_key(request: Request, key_id: KeyId) -> Response:
     """Read a key."""
     found = parse_id(KEY, key_id, "key")
-    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
-
-
-def _read(request: Request, key_id: UUID) -> ApiKey:
-    runtime, principal = get_runtime(request), caller(request)
-    return runtime.keys.get(runtime.database.single_tenant(principal.organization_id), principal, key_id)
+    shown = await read(request, get_runtime(request).keys.get, found)
+    return respond_json(to_wire(shown))
 
 
 @router.post(

@@ -10,11 +10,12 @@ from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
 from api.deps import get_runtime
 from api.knowledge_bases.blobs import blob_key, document_prefix
-from api.knowledge_bases.routes import BaseId, Cursor, Limit
+from api.knowledge_bases.routes import BaseId
 from api.knowledge_bases.schemas import Document, DocumentPage, DocumentState, Name, document_to_wire
 from api.knowledge_bases.uploads import Upload, receive
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
+from api.work import Cursor, Limit, change, respond_page
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import DOCUMENT, KNOWLEDGE_BASE
 from core.kit.json_values import dumps
@@ -65,20 +66,13 @@ async def upload_document(
 async def store_upload(request: Request, base_id: UUID, name: str) -> Answer:
     """Receive the request's body as a document called `name`. Raises `NotFound`."""
     runtime = get_runtime(request)
-    await runtime.in_thread(_require_base, request, base_id)
+    await change(request, runtime.knowledge.get_base, base_id)
     upload = await receive(request, runtime.settings.document_max_bytes)
     try:
         identity = identify_request(request, f"{upload.media_type} {upload.sha256}".encode())
         return await runtime.in_thread(store, request, base_id, name, upload, identity)
     finally:
         upload.file.close()
-
-
-def _require_base(request: Request, base_id: UUID) -> None:
-    """Refuse an upload to an unknown knowledge base before its bytes are received."""
-    runtime, principal = get_runtime(request), caller(request)
-    with runtime.database.tenant(principal.organization_id) as session:
-        runtime.knowledge.get_base(session, principal, base_id)
 
 
 def store(request: Request, base_id: UUID, name: str, upload: Upload, identity: IdempotentRequest | None) -> Answer:
@@ -121,16 +115,11 @@ async def list_documents(
 ) -> Response:
     """A page of the base's documents."""
     found_base = parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base")
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, found_base, state, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [document_to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, base_id: UUID, state: str | None, before: UUID | None, limit: int) -> list[DocumentRecord]:
-    runtime, principal = get_runtime(request), caller(request)
-    with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.knowledge.list_documents(session, principal, base_id, cursor=before, limit=limit, state=state)
+    before = cursors.decode_given(cursor)
+    found = await change(
+        request, get_runtime(request).knowledge.list_documents, found_base, cursor=before, limit=limit + 1, state=state
+    )
+    return respond_page(found, limit, document_to_wire)
 
 
 @router.get(

@@ -17,8 +17,9 @@ from api.knowledge_bases.schemas import (
     UpdateKnowledgeBase,
     base_to_wire,
 )
-from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.openapi import IDEMPOTENCY_KEY, created, problems
 from api.routing import caller, new_router, requires
+from api.work import change, per_page, respond_page
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import KNOWLEDGE_BASE, encode
 from core.kit.json_values import dumps
@@ -26,10 +27,9 @@ from core.knowledge.records import KnowledgeBase as KnowledgeBaseRecord
 
 router = new_router("/v1/knowledge-bases", "knowledge bases")
 
-PAGE_MAX = 200
 BaseId = Annotated[str, Path(description="The knowledge base's id.", examples=["kb_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 Cursor = Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")]
-Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="Items per page.")]
+Limit = Annotated[int, per_page("Items")]
 
 
 @router.post(
@@ -38,10 +38,7 @@ Limit = Annotated[int, Query(ge=1, le=PAGE_MAX, description="Items per page.")]
     response_model=KnowledgeBase,
     summary="Create a knowledge base",
     responses={
-        201: {
-            "description": "Created.",
-            "headers": {"Location": {"description": "The knowledge base.", "schema": {"type": "string"}}, **REPLAYED},
-        },
+        **created("Created.", "The knowledge base."),
         **problems(400, 408, 409, 413, 415),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
@@ -81,16 +78,9 @@ async def list_knowledge_bases(
     cursor: Cursor = None,
 ) -> Response:
     """A page of the project's knowledge bases."""
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, name, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [base_to_wire(base) for base in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, name: str | None, before: UUID | None, limit: int) -> list[KnowledgeBaseRecord]:
-    runtime, principal = get_runtime(request), caller(request)
-    with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.knowledge.list_bases(session, principal, cursor=before, limit=limit, name=name)
+    before = cursors.decode_given(cursor)
+    found = await change(request, get_runtime(request).knowledge.list_bases, cursor=before, limit=limit + 1, name=name)
+    return respond_page(found, limit, base_to_wire)
 
 
 @router.get(
@@ -103,13 +93,8 @@ def _list(request: Request, name: str | None, before: UUID | None, limit: int) -
 async def read_knowledge_base(request: Request, base_id: BaseId) -> Response:
     """Read one knowledge base."""
     found = parse_id(KNOWLEDGE_BASE, base_id, "knowledge_base")
-    return respond_json(base_to_wire(await get_runtime(request).in_thread(_read, request, found)))
-
-
-def _read(request: Request, base_id: UUID) -> KnowledgeBaseRecord:
-    runtime, principal = get_runtime(request), caller(request)
-    with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.knowledge.get_base(session, principal, base_id)
+    shown = await change(request, get_runtime(request).knowledge.get_base, found)
+    return respond_json(base_to_wire(shown))
 
 
 @router.patch(

@@ -1,7 +1,6 @@
 """``/v1/limits``: the limits of the caller, and those set for an organization, a project or a key."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
 
@@ -11,6 +10,7 @@ from api.deps import get_runtime
 from api.limits.schemas import Limit, LimitPage, SetLimit, to_wire
 from api.openapi import problems
 from api.routing import caller, new_router, requires
+from api.work import PAGE_MAX, Cursor, read, respond_page
 from core.keys.principal import Principal
 from core.kit.errors import NotFound
 from core.kit.ids import decode
@@ -19,7 +19,6 @@ from core.limits.records import LimitKind, LimitRecord, ScopeId
 
 router = new_router("/v1/limits", "limits")
 
-_PAGE_MAX = 200
 _OWN = "organization"
 _SCOPE_HELP = "A project (`prj_…`), a key (`key_…`), or the organization (`org_…` or `organization`)."
 Scope = Annotated[str, Path(description=_SCOPE_HELP, examples=["prj_01jd3q8v9tfq8a1b2c3d4e5f6g"], max_length=40)]
@@ -40,30 +39,17 @@ Kind = Annotated[LimitKind, Path(description="The kind of limit.")]
 async def list_limits(
     request: Request,
     all: Annotated[bool, Query(description="List every limit that the organization has set, newest first.")] = False,  # noqa: A002
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Limits per page, with `all`.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Limits per page, with `all`.")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """Read the caller's limits, or all limits that are set."""
     runtime = get_runtime(request)
     if not all:
-        found = await runtime.in_thread(_effective, request)
+        found = await read(request, runtime.limits.effective)
         return respond_json({"data": [to_wire(each) for each in found], "next_cursor": None})
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await runtime.in_thread(_list, request, before, limit + 1)
-    last = found[limit - 1].id if len(found) > limit else None
-    following = None if last is None else cursors.encode(last)
-    return respond_json({"data": [to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _effective(request: Request) -> list[LimitRecord]:
-    runtime, principal = get_runtime(request), caller(request)
-    return runtime.limits.effective(runtime.database.single_tenant(principal.organization_id), principal)
-
-
-def _list(request: Request, before: UUID | None, limit: int) -> list[LimitRecord]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return runtime.limits.list(session, principal, cursor=before, limit=limit)
+    before = cursors.decode_given(cursor)
+    found = await read(request, runtime.limits.list, cursor=before, limit=limit + 1)
+    return respond_page(found, limit, to_wire)
 
 
 @router.get(

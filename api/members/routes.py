@@ -1,6 +1,5 @@
 """``/v1/members``: add, read, list, change, remove."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,8 +10,9 @@ from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
 from api.deps import get_runtime
 from api.members.schemas import AddMember, ChangeMember, Member, MemberPage, to_wire
-from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.openapi import IDEMPOTENCY_KEY, created, problems
 from api.routing import caller, new_router, requires
+from api.work import Cursor, per_page, read, respond_page
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.members.repository import Member as MemberRecord
 from core.keys.roles import Role
@@ -21,7 +21,6 @@ from core.kit.json_values import dumps
 
 router = new_router("/v1/members", "tenancy")
 
-_PAGE_MAX = 200
 MemberId = Annotated[str, Path(description="The member's id.", examples=["mem_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
 
@@ -31,10 +30,7 @@ MemberId = Annotated[str, Path(description="The member's id.", examples=["mem_01
     response_model=Member,
     summary="Add a member",
     responses={
-        201: {
-            "description": "Added.",
-            "headers": {"Location": {"description": "The member.", "schema": {"type": "string"}}, **REPLAYED},
-        },
+        **created("Added.", "The member."),
         **problems(400, 408, 409, 413, 415),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
@@ -69,20 +65,13 @@ def store_member(request: Request, body: AddMember, identity: IdempotentRequest 
 async def list_members(
     request: Request,
     role: Annotated[Role | None, Query(description="Filter by role.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Members per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Members")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of the organization's members."""
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, role, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [to_wire(member) for member in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, role: Role | None, before: UUID | None, limit: int) -> Sequence[MemberRecord]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return runtime.members.list(session, principal, cursor=before, limit=limit, role=role)
+    before = cursors.decode_given(cursor)
+    found = await read(request, get_runtime(request).members.list, cursor=before, limit=limit + 1, role=role)
+    return respond_page(found, limit, to_wire)
 
 
 @router.get(
@@ -95,12 +84,8 @@ def _list(request: Request, role: Role | None, before: UUID | None, limit: int) 
 async def read_member(request: Request, member_id: MemberId) -> Response:
     """Read a member."""
     found = parse_id(MEMBER, member_id, "member")
-    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
-
-
-def _read(request: Request, member_id: UUID) -> MemberRecord:
-    runtime, principal = get_runtime(request), caller(request)
-    return runtime.members.get(runtime.database.single_tenant(principal.organization_id), principal, member_id)
+    shown = await read(request, get_runtime(request).members.get, found)
+    return respond_json(to_wire(shown))
 
 
 @router.patch(

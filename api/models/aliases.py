@@ -3,15 +3,16 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Path, Query, Request, Response
+from fastapi import Path, Request, Response
 
 from api import cursors
 from api.answers import parse_id, respond_json
 from api.deps import get_runtime
-from api.models.routes import PAGE_MAX, Cursor, parse_project
+from api.models.routes import parse_project
 from api.models.schemas import Alias, AliasPage, SetAlias, alias_to_wire
 from api.openapi import problems
 from api.routing import caller, new_router, requires
+from api.work import Cursor, per_page, read, respond_page
 from core.kit.ids import ALIAS
 from core.registry.aliases import service
 from core.registry.aliases.records import Alias as AliasRecord
@@ -35,20 +36,18 @@ AliasId = Annotated[str, Path(description="The alias's id.", examples=["als_01jd
 @requires("models:read", organization_wide=True)
 async def list_aliases(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Aliases per page.")] = 50,
+    limit: Annotated[int, per_page("Aliases")] = 50,
     cursor: Cursor = None,
 ) -> Response:
     """A page of aliases."""
-    before = None if cursor is None else cursors.decode(cursor)
-    found = await get_runtime(request).in_thread(_list, request, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [alias_to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, before: UUID | None, limit: int) -> list[AliasRecord]:
-    organization_id = caller(request).organization_id
-    session = get_runtime(request).database.single_tenant(organization_id)
-    return service.list_aliases(session, organization_id, cursor=before, limit=limit)
+    before = cursors.decode_given(cursor)
+    found = await read(
+        request,
+        lambda session, principal: service.list_aliases(
+            session, principal.organization_id, cursor=before, limit=limit + 1
+        ),
+    )
+    return respond_page(found, limit, alias_to_wire)
 
 
 @router.put(

@@ -27,22 +27,19 @@ from api.models.schemas import (
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import invalid
 from api.routing import caller, new_router, requires
+from api.work import Cursor, change, per_page, read, respond_page
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import MODEL, PROJECT, decode, encode
 from core.kit.json_values import dumps
 from core.registry import service
 from core.registry.catalogue.catalogue import Resolution
 from core.registry.errors import ModelNotFound, ModelUnknown
-from core.registry.records import Model as ModelRecord
-from core.registry.records import NewVersion, Owner, Version
+from core.registry.records import NewVersion, Owner, StageChange, Version
 
 router = new_router("/v1/models", "models")
 deployments_router = new_router("/v1/deployments", "models")
 
-PAGE_MAX = 200
-_CURSOR = "The `next_cursor` of the previous page."
 ModelId = Annotated[str, Path(description="The model's id.", examples=["mdl_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
-Cursor = Annotated[str | None, Query(max_length=100, description=_CURSOR)]
 _LOCATION = {"Location": {"description": "Where the operation looks it up.", "schema": {"type": "string"}}}
 
 
@@ -57,9 +54,9 @@ def number_cursor(cursor: str | None) -> int | None:
     return number
 
 
-def to_number_cursor(number: int) -> str:
-    """The cursor that continues after the item with this number."""
-    return cursors.encode(UUID(int=number))
+def cursor_number(numbered: Version | StageChange) -> UUID:
+    """What the cursor that continues after a numbered item holds."""
+    return UUID(int=numbered.number)
 
 
 @router.post(
@@ -104,20 +101,18 @@ def _create(request: Request, body: CreateModel, identity: IdempotentRequest | N
 async def list_models(
     request: Request,
     name: Annotated[str | None, Query(max_length=100, description="Filter by name.")] = None,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Models per page.")] = 50,
+    limit: Annotated[int, per_page("Models")] = 50,
     cursor: Cursor = None,
 ) -> Response:
     """A page of models."""
-    before = None if cursor is None else cursors.decode(cursor)
-    found = await get_runtime(request).in_thread(_list, request, name, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [model_to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, name: str | None, before: UUID | None, limit: int) -> list[ModelRecord]:
-    organization_id = caller(request).organization_id
-    session = get_runtime(request).database.single_tenant(organization_id)
-    return service.list_models(session, organization_id, name=name, cursor=before, limit=limit)
+    before = cursors.decode_given(cursor)
+    found = await read(
+        request,
+        lambda session, principal: service.list_models(
+            session, principal.organization_id, name=name, cursor=before, limit=limit + 1
+        ),
+    )
+    return respond_page(found, limit, model_to_wire)
 
 
 @router.get(
@@ -179,12 +174,8 @@ def _resolve(request: Request, name: str, capability: str, project_id: UUID) -> 
 async def read_model(request: Request, model_id: ModelId) -> Response:
     """Read one model."""
     found = parse_id(MODEL, model_id, "model")
-    return respond_json(model_to_wire(await get_runtime(request).in_thread(_read, request, found)))
-
-
-def _read(request: Request, model_id: UUID) -> ModelRecord:
-    organization_id = caller(request).organization_id
-    return service.get_model(get_runtime(request).database.single_tenant(organization_id), organization_id, model_id)
+    shown = await read(request, lambda session, principal: service.get_model(session, principal.organization_id, found))
+    return respond_json(model_to_wire(shown))
 
 
 @router.post(
@@ -227,20 +218,18 @@ def _add(request: Request, model_id: UUID, new: NewVersion, identity: Idempotent
 async def list_model_versions(
     request: Request,
     model_id: ModelId,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Versions per page.")] = 50,
+    limit: Annotated[int, per_page("Versions")] = 50,
     cursor: Cursor = None,
 ) -> Response:
     """A page of versions."""
     model = parse_id(MODEL, model_id, "model")
-    found = await get_runtime(request).in_thread(_versions, request, model, number_cursor(cursor), limit + 1)
-    following = to_number_cursor(found[limit - 1].number) if len(found) > limit else None
-    return respond_json({"data": [version_to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _versions(request: Request, model_id: UUID, before: int | None, limit: int) -> list[Version]:
-    organization_id = caller(request).organization_id
-    with get_runtime(request).database.tenant(organization_id) as session:
-        return service.list_versions(session, organization_id, model_id, before=before, limit=limit)
+    found = await change(
+        request,
+        lambda session, principal: service.list_versions(
+            session, principal.organization_id, model, before=number_cursor(cursor), limit=limit + 1
+        ),
+    )
+    return respond_page(found, limit, version_to_wire, cursor_number)
 
 
 @deployments_router.get(

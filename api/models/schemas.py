@@ -27,7 +27,7 @@ VersionNumber = Annotated[int, Field(strict=True, ge=1, le=NUMBER_MAX)]
 Reason = Annotated[str, Field(min_length=1, max_length=1000, pattern=_TEXT_PATTERN)]
 AbilityName = Literal["streams", "quotes", "writes", "abstains", "tools", "json_schema", "vision"]
 ProviderName = Literal["openai-compatible", "azure-openai", "anthropic", "local"]
-AppliesTo = Literal["organization", "everybody"]
+AppliesTo = Literal["organization", "shared"]
 _PRICED = "Whether the price book has a price for it. Calls without a price are metered and cost 0."
 _CEILING = "The highest data class that it may process."
 _EXPECTED = "Apply only if this version is the champion; otherwise the request is refused with `champion_changed`."
@@ -147,7 +147,7 @@ class Model(BaseModel):
     champion: int | None = Field(description="The version that the name resolves to. Null before the first promotion.")
     champion_id: str | None
     version_count: int
-    applies_to: AppliesTo = Field(description="`organization`: yours. `everybody`: shared by the operator, read-only.")
+    applies_to: AppliesTo = Field(description="`organization`: yours. `shared`: shared by the operator, read-only.")
     created_at: datetime
 
 
@@ -246,9 +246,9 @@ class ResolvedModel(BaseModel):
         "organization_capability_alias",
         "organization_alias",
         "champion",
-        "everybodys_capability_alias",
-        "everybodys_alias",
-        "everybodys_champion",
+        "shared_capability_alias",
+        "shared_alias",
+        "shared_champion",
         "settings",
     ]
 
@@ -277,7 +277,7 @@ def model_to_wire(model: ModelRecord) -> dict[str, Any]:
         "champion": model.champion,
         "champion_id": None if model.champion_id is None else encode(MODEL_VERSION, model.champion_id),
         "version_count": model.version_count,
-        "applies_to": "everybody" if model.organization_id is None else "organization",
+        "applies_to": "shared" if model.organization_id is None else "organization",
         "created_at": isoformat(model.created_at),
     }
 
@@ -333,7 +333,7 @@ def alias_to_wire(alias: AliasRecord) -> dict[str, Any]:
         "version": alias.version,
         "project_id": None if alias.project_id is None else encode(PROJECT, alias.project_id),
         "capability": alias.capability,
-        "applies_to": "everybody" if alias.organization_id is None else "organization",
+        "applies_to": "shared" if alias.organization_id is None else "organization",
         "changed_at": isoformat(alias.changed_at),
     }
 

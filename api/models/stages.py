@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Query, Request, Response
+from fastapi import Request, Response
 from sqlalchemy.orm import Session
 
-from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.answers import carry_out, identify_request, parse_id, respond_answer
 from api.deps import get_runtime
-from api.models.routes import PAGE_MAX, Cursor, ModelId, number_cursor, to_number_cursor
+from api.models.routes import ModelId, cursor_number, number_cursor
 from api.models.schemas import (
     ChangeVersion,
     Model,
@@ -23,11 +23,12 @@ from api.models.schemas import (
 )
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
+from api.work import Cursor, change, per_page, respond_page
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import MODEL
 from core.kit.json_values import dumps
 from core.quality.gates.service import require_passed
-from core.registry.records import Owner, StageChange
+from core.registry.records import Owner
 from core.registry.stages import service
 
 router = new_router("/v1/models", "models")
@@ -129,20 +130,18 @@ async def restore(request: Request, model_id: ModelId, body: ChangeVersion) -> R
 async def read_model_history(
     request: Request,
     model_id: ModelId,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Changes per page.")] = 50,
+    limit: Annotated[int, per_page("Changes")] = 50,
     cursor: Cursor = None,
 ) -> Response:
     """A page of a model's history."""
     model = parse_id(MODEL, model_id, "model")
-    found = await get_runtime(request).in_thread(_history, request, model, number_cursor(cursor), limit + 1)
-    following = to_number_cursor(found[limit - 1].number) if len(found) > limit else None
-    return respond_json({"data": [change_to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _history(request: Request, model_id: UUID, before: int | None, limit: int) -> list[StageChange]:
-    organization_id = caller(request).organization_id
-    with get_runtime(request).database.tenant(organization_id) as session:
-        return service.history(session, organization_id, model_id, before=before, limit=limit)
+    found = await change(
+        request,
+        lambda session, principal: service.history(
+            session, principal.organization_id, model, before=number_cursor(cursor), limit=limit + 1
+        ),
+    )
+    return respond_page(found, limit, change_to_wire, cursor_number)
 
 
 async def _change(request: Request, model_id: str, act: _Act) -> Response:

@@ -1,7 +1,5 @@
 """``/v1/organization``: the caller's own."""
 
-from typing import Any
-
 from fastapi import Request, Response
 
 from api.answers import respond_json
@@ -9,6 +7,7 @@ from api.deps import get_runtime
 from api.openapi import problems
 from api.organization.schemas import Organization, to_wire
 from api.routing import caller, new_router, requires
+from api.work import read
 
 router = new_router("/v1/organization", "tenancy")
 
@@ -25,10 +24,5 @@ router = new_router("/v1/organization", "tenancy")
 @requires("organization:read", organization_wide=True)
 async def read_organization(request: Request) -> Response:
     """Read the organization of the key or token."""
-    return respond_json(await get_runtime(request).in_thread(_read, request))
-
-
-def _read(request: Request) -> dict[str, Any]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return to_wire(runtime.projects.organization(session, principal), principal)
+    found = await read(request, get_runtime(request).projects.organization)
+    return respond_json(to_wire(found, caller(request)))

@@ -1,29 +1,27 @@
 """``/v1/prices``: current, past and future prices, and new dated prices."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 from fastapi import Query, Request, Response
 
 from api import cursors
-from api.answers import carry_out, identify_request, respond_answer, respond_json
-from api.deps import get_runtime
+from api.answers import respond_json
 from api.jobs.schemas import clamp
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.prices.schemas import MODEL_MAX, PROVIDER_MAX, Price, PricePage, SetPrice, to_wire
 from api.problem import invalid
 from api.routing import caller, new_router, requires
 from api.times import Moment
-from core.keys.idempotency import Answer, IdempotentRequest
-from core.keys.principal import Principal
+from api.work import Cursor, answer_once, per_page, read, respond_page
+from core.keys.idempotency import Answer
 from core.kit.json_values import dumps
 from core.ledger.prices import service
 from core.ledger.prices.records import NewPrice, PriceRecord
 
 router = new_router("/v1/prices", "prices")
 
-_PAGE_MAX = 1000
 _CURSOR = "The `next_cursor` of the previous page."
 _After = tuple[str, str, str, int]
 
@@ -44,24 +42,23 @@ async def list_prices(  # noqa: PLR0917 - the framework passes them by name
     provider: Annotated[str | None, Query(max_length=PROVIDER_MAX, description="Filter by provider.")] = None,
     model: Annotated[str | None, Query(max_length=MODEL_MAX, description="Filter by model.")] = None,
     at: Annotated[Moment | None, Query(description="In force at this time. Default: now.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Prices per page.")] = 100,
+    limit: Annotated[int, per_page("Prices", 1000)] = 100,
     cursor: Annotated[str | None, Query(max_length=1000, description=_CURSOR)] = None,
 ) -> Response:
     """A page of effective prices."""
-    runtime, principal = get_runtime(request), caller(request)
-
-    def read() -> list[PriceRecord]:
-        return service.list_effective(
-            runtime.database.single_tenant(principal.organization_id),
+    after = None if cursor is None else decode_cursor(cursor)
+    found = await read(
+        request,
+        lambda session, principal: service.list_effective(
+            session,
             principal.organization_id,
             provider=provider,
             model=model,
             at=clamp(at),
-            after=None if cursor is None else decode_cursor(cursor),
+            after=after,
             limit=limit + 1,
-        )
-
-    found = await runtime.in_thread(read)
+        ),
+    )
     page = found[:limit]
     following = encode_cursor(page[-1]) if len(found) > limit else None
     return respond_json({"data": [to_wire(price) for price in page], "next_cursor": following})
@@ -78,21 +75,18 @@ async def read_price_history(
     request: Request,
     provider: Annotated[str, Query(max_length=PROVIDER_MAX, description="The provider.", examples=["openai"])],
     model: Annotated[str, Query(max_length=MODEL_MAX, description="The model.", examples=["gpt-4o"])],
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Prices per page.")] = 100,
-    cursor: Annotated[str | None, Query(max_length=100, description=_CURSOR)] = None,
+    limit: Annotated[int, per_page("Prices", 1000)] = 100,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of a model's history."""
-    runtime, principal = get_runtime(request), caller(request)
-    before = None if cursor is None else cursors.decode(cursor)
-
-    def read() -> list[PriceRecord]:
-        single = runtime.database.single_tenant(principal.organization_id)
-        return service.list_history(single, principal.organization_id, provider, model, before=before, limit=limit + 1)
-
-    found = await runtime.in_thread(read)
-    page = found[:limit]
-    following = cursors.encode(page[-1].id) if len(found) > limit else None
-    return respond_json({"data": [to_wire(price) for price in page], "next_cursor": following})
+    before = cursors.decode_given(cursor)
+    found = await read(
+        request,
+        lambda session, principal: service.list_history(
+            session, principal.organization_id, provider, model, before=before, limit=limit + 1
+        ),
+    )
+    return respond_page(found, limit, to_wire)
 
 
 @router.post(
@@ -110,18 +104,13 @@ async def read_price_history(
 @requires("prices:write")
 async def set_price(request: Request, body: SetPrice) -> Response:
     """Add a price."""
-    runtime, principal = get_runtime(request), caller(request)
-    identity = identify_request(request, await request.body())
+    principal = caller(request)
     new = NewPrice(body.provider, body.model, body.unit, body.usd_per_unit, body.valid_from, body.above_input_tokens)
-    return respond_answer(await runtime.in_thread(_set, request, principal, new, identity))
-
-
-def _set(request: Request, principal: Principal, new: NewPrice, identity: IdempotentRequest | None) -> Answer:
-    def produce(session: Any) -> Answer:
-        price = service.set_price(session, principal, new)
-        return Answer(201, dumps(to_wire(price)))
-
-    return carry_out(request, identity, produce)
+    return await answer_once(
+        request,
+        lambda session: Answer(201, dumps(to_wire(service.set_price(session, principal, new)))),
+        await request.body(),
+    )
 
 
 def encode_cursor(price: PriceRecord) -> str:

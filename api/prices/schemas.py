@@ -73,7 +73,7 @@ class Price(BaseModel):
     valid_from: datetime
     recorded_at: datetime
     source: PriceSource
-    applies_to: str = Field(description="`organization`: yours. `everybody`: shared, used unless you have your own.")
+    applies_to: str = Field(description="`organization`: yours. `shared`: shared, used unless you have your own.")
 
 
 class PricePage(BaseModel):
@@ -95,5 +95,5 @@ def to_wire(price: PriceRecord) -> dict[str, Any]:
         "valid_from": isoformat(price.valid_from),
         "recorded_at": isoformat(price.recorded_at),
         "source": price.source,
-        "applies_to": "everybody" if price.organization_id is None else "organization",
+        "applies_to": "shared" if price.organization_id is None else "organization",
     }

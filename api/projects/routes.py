@@ -1,6 +1,5 @@
 """``/v1/projects``: create, read, list, update, archive, restore."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,9 +9,10 @@ from sqlalchemy.orm import Session
 from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
 from api.deps import get_runtime
-from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.openapi import IDEMPOTENCY_KEY, REPLAYED, created, problems
 from api.projects.schemas import CreateProject, Project, ProjectPage, UpdateProject, to_wire
 from api.routing import caller, new_router, requires
+from api.work import Cursor, per_page, read, respond_page
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.keys.projects.repository import Project as ProjectRecord
 from core.kit.ids import PROJECT, encode
@@ -20,7 +20,6 @@ from core.kit.json_values import dumps
 
 router = new_router("/v1/projects", "tenancy")
 
-_PAGE_MAX = 200
 ProjectId = Annotated[str, Path(description="The project's id.", examples=["prj_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
 
@@ -30,10 +29,7 @@ ProjectId = Annotated[str, Path(description="The project's id.", examples=["prj_
     response_model=Project,
     summary="Create a project",
     responses={
-        201: {
-            "description": "Created.",
-            "headers": {"Location": {"description": "The project.", "schema": {"type": "string"}}, **REPLAYED},
-        },
+        **created("Created.", "The project."),
         **problems(400, 408, 409, 413, 415),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
@@ -76,22 +72,15 @@ async def list_projects(
     request: Request,
     name: Annotated[str | None, Query(max_length=200, description="Filter by name.")] = None,
     archived: Annotated[bool, Query(description="Include archived projects.")] = False,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Projects per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Projects")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of the organization's projects."""
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, name, archived, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [to_wire(project) for project in found[:limit]], "next_cursor": following})
-
-
-def _list(
-    request: Request, name: str | None, archived: bool, before: UUID | None, limit: int
-) -> Sequence[ProjectRecord]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return runtime.projects.list(session, principal, cursor=before, limit=limit, with_archived=archived, name=name)
+    before = cursors.decode_given(cursor)
+    found = await read(
+        request, get_runtime(request).projects.list, cursor=before, limit=limit + 1, with_archived=archived, name=name
+    )
+    return respond_page(found, limit, to_wire)
 
 
 @router.get(
@@ -104,12 +93,8 @@ def _list(
 async def read_project(request: Request, project_id: ProjectId) -> Response:
     """Read a project."""
     found = parse_id(PROJECT, project_id, "project")
-    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
-
-
-def _read(request: Request, project_id: UUID) -> ProjectRecord:
-    runtime, principal = get_runtime(request), caller(request)
-    return runtime.projects.get(runtime.database.single_tenant(principal.organization_id), principal, project_id)
+    shown = await read(request, get_runtime(request).projects.get, found)
+    return respond_json(to_wire(shown))
 
 
 @router.patch(

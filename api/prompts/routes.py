@@ -1,7 +1,6 @@
 """``/v1/prompts``: immutable versions of prompts, and which of them are in force."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
@@ -9,20 +8,19 @@ from sqlalchemy.orm import Session
 from api import cursors
 from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
 from api.deps import get_runtime
-from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
+from api.openapi import IDEMPOTENCY_KEY, created, problems
 from api.problem import invalid
 from api.prompts.schemas import AddPrompt, Prompt, PromptPage, to_wire
 from api.routing import caller, new_router, require_scope, requires
+from api.work import Cursor, per_page, read, respond_page
 from core.keys.idempotency import Answer, IdempotentRequest
 from core.kit.ids import PROMPT, encode
 from core.kit.json_values import dumps
 from core.registry.prompts import service
-from core.registry.prompts.records import PromptVersion
 from core.registry.records import Owner
 
 router = new_router("/v1/prompts", "models")
 
-_PAGE_MAX = 200
 _PROMOTE = "models:promote"
 PromptId = Annotated[str, Path(description="The version's id.", examples=["prm_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
@@ -37,10 +35,7 @@ PromptId = Annotated[str, Path(description="The version's id.", examples=["prm_0
         " it. If the text is the latest version already, no new version is created."
     ),
     responses={
-        201: {
-            "description": "The version.",
-            "headers": {"Location": {"description": "The version.", "schema": {"type": "string"}}, **REPLAYED},
-        },
+        **created("The version.", "The version."),
         **problems(400, 404, 408, 409, 413, 415),
     },
     openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
@@ -83,20 +78,18 @@ def _add(request: Request, body: AddPrompt, identity: IdempotentRequest | None) 
 async def list_prompts(
     request: Request,
     name: Annotated[str | None, Query(max_length=129, description="Filter by prompt.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Versions per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Versions")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of prompts."""
-    before = None if cursor is None else cursors.decode(cursor)
-    found = await get_runtime(request).in_thread(_list, request, name, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, name: str | None, before: UUID | None, limit: int) -> list[PromptVersion]:
-    organization_id = caller(request).organization_id
-    session = get_runtime(request).database.single_tenant(organization_id)
-    return service.list_prompts(session, organization_id, name=name, cursor=before, limit=limit)
+    before = cursors.decode_given(cursor)
+    found = await read(
+        request,
+        lambda session, principal: service.list_prompts(
+            session, principal.organization_id, name=name, cursor=before, limit=limit + 1
+        ),
+    )
+    return respond_page(found, limit, to_wire)
 
 
 @router.get(
@@ -109,9 +102,5 @@ def _list(request: Request, name: str | None, before: UUID | None, limit: int) -
 async def read_prompt(request: Request, prompt_id: PromptId) -> Response:
     """Read a version."""
     found = parse_id(PROMPT, prompt_id, "prompt")
-    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request, found)))
-
-
-def _read(request: Request, prompt_id: UUID) -> PromptVersion:
-    organization_id = caller(request).organization_id
-    return service.get(get_runtime(request).database.single_tenant(organization_id), organization_id, prompt_id)
+    shown = await read(request, lambda session, principal: service.get(session, principal.organization_id, found))
+    return respond_json(to_wire(shown))

@@ -51,7 +51,7 @@ class Prompt(BaseModel):
     in_force: bool = Field(
         description="Whether it is the latest activated version. Yours takes precedence over shared versions."
     )
-    applies_to: Literal["organization", "everybody"]
+    applies_to: Literal["organization", "shared"]
     created_at: datetime
 
 
@@ -71,6 +71,6 @@ def to_wire(prompt: PromptVersion) -> dict[str, Any]:
         "digest": prompt.digest,
         "text": prompt.text,
         "in_force": prompt.is_in_force,
-        "applies_to": "everybody" if prompt.organization_id is None else "organization",
+        "applies_to": "shared" if prompt.organization_id is None else "organization",
         "created_at": isoformat(prompt.created_at),
     }

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from api import cursors
-from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
-from api.deps import get_runtime
+from api.answers import parse_id, respond_json
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.quality.schemas import CloseAlert, QualityAlert, QualityAlertPage, to_alert
 from api.routing import caller, new_router, requires
+from api.work import Cursor, answer_once, per_page, read, respond_page
 from core.keys.idempotency import Answer
 from core.kit.ids import QUALITY_ALERT
 from core.kit.json_values import dumps
@@ -22,7 +21,6 @@ from core.quality.alerts.records import AlertState
 
 router = new_router("/v1/quality/alerts", "quality")
 
-_PAGE_MAX = 200
 AlertId = Annotated[str, Path(description="The alert's id.", examples=["qal_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
 
@@ -36,20 +34,13 @@ AlertId = Annotated[str, Path(description="The alert's id.", examples=["qal_01jd
 async def list_quality_alerts(
     request: Request,
     state: Annotated[AlertState | None, Query(description="Filter by state.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Alerts per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Alerts")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of the organization's alerts."""
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, state, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [to_alert(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, state: AlertState | None, before: UUID | None, limit: int) -> list[AlertRecord]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return service.list_alerts(session, principal, state=state, cursor=before, limit=limit)
+    before = cursors.decode_given(cursor)
+    found = await read(request, service.list_alerts, state=state, cursor=before, limit=limit + 1)
+    return respond_page(found, limit, to_alert)
 
 
 @router.get(
@@ -62,12 +53,8 @@ def _list(request: Request, state: AlertState | None, before: UUID | None, limit
 async def read_quality_alert(request: Request, alert_id: AlertId) -> Response:
     """Read an alert."""
     found = parse_id(QUALITY_ALERT, alert_id, "quality_alert")
-    return respond_json(to_alert(await get_runtime(request).in_thread(_read, request, found)))
-
-
-def _read(request: Request, alert_id: UUID) -> AlertRecord:
-    runtime, principal = get_runtime(request), caller(request)
-    return service.get(runtime.database.single_tenant(principal.organization_id), principal, alert_id)
+    shown = await read(request, service.get, found)
+    return respond_json(to_alert(shown))
 
 
 @router.post(
@@ -110,9 +97,4 @@ async def close_quality_alert(request: Request, alert_id: AlertId, body: CloseAl
 
 
 async def _change(request: Request, body: bytes, act: Callable[[Session], AlertRecord]) -> Response:
-    identity = identify_request(request, body)
-
-    def produce(session: Session) -> Answer:
-        return Answer(200, dumps(to_alert(act(session))))
-
-    return respond_answer(await get_runtime(request).in_thread(carry_out, request, identity, produce))
+    return await answer_once(request, lambda session: Answer(200, dumps(to_alert(act(session)))), body)

@@ -1,6 +1,7 @@
 """``/v1/quality/annotations``: choose jobs, label their results, and measure agreement between labelers."""
 
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -9,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.orm import Session
 
 from api import cursors
-from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.problem import invalid
 from api.routing import caller, new_router, require_scope, requires
-from core.keys.idempotency import Answer, IdempotentRequest
+from api.work import Cursor, answer_once, per_page, read, respond_page
+from core.keys.idempotency import Answer
 from core.kit.clock import isoformat, utc_now
 from core.kit.ids import JOB, decode, encode
 from core.kit.json_values import dumps
@@ -31,7 +33,7 @@ from core.quality.annotations.records import (
 
 router = new_router("/v1/quality/annotations", "quality")
 
-_PAGE_MAX, _COUNT_MAX, _DAYS_MAX = 200, 500, 366
+_COUNT_MAX, _DAYS_MAX = 500, 366
 JobId = Annotated[str, Path(description="The job's id.", examples=["job_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 Capability = Annotated[str | None, Query(max_length=200, description="Filter by capability.")]
 Days = Annotated[int, Query(ge=1, le=_DAYS_MAX, description="Number of days to include.")]
@@ -176,8 +178,13 @@ async def choose_jobs(request: Request, body: ChooseJobs) -> Response:
         model_version=body.model_version,
         job_ids=[_decode(each, number) for number, each in enumerate(body.job_ids)],
     )
-    identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_choose, request, wanted, identity))
+    runtime, principal = get_runtime(request), caller(request)
+
+    def produce(session: Session) -> Answer:
+        chosen = runtime.annotations.choose(session, principal, wanted)
+        return Answer(201, dumps({"job_ids": [encode(JOB, job_id) for job_id in chosen]}))
+
+    return await answer_once(request, produce, await request.body())
 
 
 def _decode(text: str, number: int) -> UUID:
@@ -186,16 +193,6 @@ def _decode(text: str, number: int) -> UUID:
     except ValueError as error:
         problem = {"path": f"body.job_ids.{number}", "code": "invalid_id", "message": "must be an id of the form job_…"}
         raise invalid([problem]) from error
-
-
-def _choose(request: Request, wanted: Sample, identity: IdempotentRequest | None) -> Answer:
-    runtime, principal = get_runtime(request), caller(request)
-
-    def produce(session: Session) -> Answer:
-        chosen = runtime.annotations.choose(session, principal, wanted)
-        return Answer(201, dumps({"job_ids": [encode(JOB, job_id) for job_id in chosen]}))
-
-    return carry_out(request, identity, produce)
 
 
 @router.get(
@@ -215,32 +212,21 @@ async def list_annotations(  # noqa: PLR0917 - the framework passes them by name
             alias="unlabeled", description="List only jobs without a label of the caller. Default: the value of `open`."
         ),
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Jobs per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Jobs")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """List jobs to label."""
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(
-        _list, request, capability, is_open, is_open if is_unlabeled is None else is_unlabeled, before, limit + 1
-    )
-    following = cursors.encode(found[limit - 1].job_id) if len(found) > limit else None
-    return respond_json({"data": [_annotation(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _list(  # noqa: PLR0917 - one page
-    request: Request, capability: str | None, is_open: bool, is_unlabeled: bool, before: UUID | None, limit: int
-) -> list[Annotation]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return runtime.annotations.list(
-        session,
-        principal,
+    before = cursors.decode_given(cursor)
+    found = await read(
+        request,
+        get_runtime(request).annotations.list,
         capability=capability,
         is_open=is_open,
-        is_unlabeled=is_unlabeled,
+        is_unlabeled=is_open if is_unlabeled is None else is_unlabeled,
         cursor=before,
-        limit=limit,
+        limit=limit + 1,
     )
+    return respond_page(found, limit, _annotation, attrgetter("job_id"))
 
 
 @router.get(
@@ -301,13 +287,8 @@ def _case(request: Request, job_id: UUID) -> dict[str, Any]:
 async def read_labels(request: Request, job_id: JobId) -> Response:
     """List the labels of a job."""
     found = parse_id(JOB, job_id, "job")
-    return respond_json({"data": await get_runtime(request).in_thread(_labels, request, found)})
-
-
-def _labels(request: Request, job_id: UUID) -> list[dict[str, Any]]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return [_label(each) for each in runtime.annotations.labels(session, principal, job_id)]
+    labels = await read(request, get_runtime(request).annotations.labels, found)
+    return respond_json({"data": [_label(each) for each in labels]})
 
 
 @router.post(
@@ -324,20 +305,15 @@ def _labels(request: Request, job_id: UUID) -> list[dict[str, Any]]:
 async def label_job(request: Request, job_id: JobId, body: GiveLabel) -> Response:
     """Record a label."""
     found = parse_id(JOB, job_id, "job")
-    identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_give, request, found, body, identity))
-
-
-def _give(request: Request, job_id: UUID, body: GiveLabel, identity: IdempotentRequest | None) -> Answer:
     runtime, principal = get_runtime(request), caller(request)
 
     def produce(session: Session) -> Answer:
         made = runtime.annotations.label(
-            session, principal, job_id, body.verdict, body.expected, body.note, is_judge=body.is_judge
+            session, principal, found, body.verdict, body.expected, body.note, is_judge=body.is_judge
         )
         return Answer(200, dumps(_label(made)))
 
-    return carry_out(request, identity, produce)
+    return await answer_once(request, produce, await request.body())
 
 
 def _annotation(each: Annotation) -> dict[str, Any]:

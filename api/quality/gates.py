@@ -2,18 +2,17 @@
 
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.orm import Session
 
 from api import cursors
-from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
-from core.keys.idempotency import Answer, IdempotentRequest
+from api.work import Cursor, answer_once, change, per_page, read, respond_page
+from core.keys.idempotency import Answer
 from core.kit.clock import isoformat
 from core.kit.ids import BATCH, MODEL, QUALITY_RUN, encode
 from core.kit.json_values import dumps
@@ -22,7 +21,7 @@ from core.quality.gates.records import Gate, NewRun, Run
 
 router = new_router("/v1/quality", "quality")
 
-_PAGE_MAX, _COUNT_MAX = 200, 50_000
+_COUNT_MAX = 50_000
 ModelId = Annotated[str, Path(description="The model's id.", examples=["mdl_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 _Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 
@@ -108,17 +107,12 @@ async def record_quality_run(request: Request, body: RecordRun) -> Response:
     """Record a run."""
     batch_id = parse_id(BATCH, body.batch_id, "batch")
     new = NewRun(batch_id, body.dataset, body.dataset_digest, body.checked, body.passed)
-    identity = identify_request(request, await request.body())
-    return respond_answer(await get_runtime(request).in_thread(_record, request, new, identity))
-
-
-def _record(request: Request, new: NewRun, identity: IdempotentRequest | None) -> Answer:
     runtime, principal = get_runtime(request), caller(request)
-
-    def produce(session: Session) -> Answer:
-        return Answer(201, dumps(_run(service.record_run(session, principal, runtime.batches, new))))
-
-    return carry_out(request, identity, produce)
+    return await answer_once(
+        request,
+        lambda session: Answer(201, dumps(_run(service.record_run(session, principal, runtime.batches, new)))),
+        await request.body(),
+    )
 
 
 @router.get(
@@ -131,20 +125,13 @@ def _record(request: Request, new: NewRun, identity: IdempotentRequest | None) -
 async def list_quality_runs(
     request: Request,
     model_version: Annotated[str | None, Query(max_length=200, description="Filter by version.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Runs per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Runs")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of the project's runs."""
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_runs, request, model_version, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [_run(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _runs(request: Request, model_version: str | None, before: UUID | None, limit: int) -> list[Run]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return repository.list_runs(session, principal, model_version=model_version, cursor=before, limit=limit)
+    before = cursors.decode_given(cursor)
+    found = await read(request, repository.list_runs, model_version=model_version, cursor=before, limit=limit + 1)
+    return respond_page(found, limit, _run)
 
 
 @router.get(
@@ -156,13 +143,8 @@ def _runs(request: Request, model_version: str | None, before: UUID | None, limi
 @requires("quality:read", organization_wide=True)
 async def list_quality_gates(request: Request) -> Response:
     """List gates."""
-    return respond_json({"data": await get_runtime(request).in_thread(_gates, request)})
-
-
-def _gates(request: Request) -> list[dict[str, Any]]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return [_gate(each) for each in repository.list_gates(session, principal.organization_id)]
+    gates = await read(request, lambda session, principal: repository.list_gates(session, principal.organization_id))
+    return respond_json({"data": [_gate(each) for each in gates]})
 
 
 @router.put(
@@ -179,13 +161,10 @@ def _gates(request: Request) -> list[dict[str, Any]]:
 @requires("quality:write", organization_wide=True)
 async def set_quality_gate(request: Request, model_id: ModelId, body: SetGate) -> Response:
     """Set a gate."""
-    found, runtime, principal = parse_id(MODEL, model_id, "model"), get_runtime(request), caller(request)
-
-    def change() -> Gate:
-        with runtime.database.tenant(principal.organization_id) as session:
-            return service.set_gate(session, principal, found, body.dataset, body.min_share, body.min_cases)
-
-    return respond_json(_gate(await runtime.in_thread(change)))
+    found = parse_id(MODEL, model_id, "model")
+    return respond_json(
+        _gate(await change(request, service.set_gate, found, body.dataset, body.min_share, body.min_cases))
+    )
 
 
 @router.delete(
@@ -198,13 +177,7 @@ async def set_quality_gate(request: Request, model_id: ModelId, body: SetGate) -
 @requires("quality:write", organization_wide=True)
 async def remove_quality_gate(request: Request, model_id: ModelId) -> Response:
     """Remove a gate."""
-    found, runtime, principal = parse_id(MODEL, model_id, "model"), get_runtime(request), caller(request)
-
-    def change() -> None:
-        with runtime.database.tenant(principal.organization_id) as session:
-            service.remove_gate(session, principal, found)
-
-    await runtime.in_thread(change)
+    await change(request, service.remove_gate, parse_id(MODEL, model_id, "model"))
     return Response(status_code=204)
 
 

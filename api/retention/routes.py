@@ -9,6 +9,7 @@ from api.deps import get_runtime
 from api.openapi import problems
 from api.retention.schemas import Retention, SetRetention, to_wire
 from api.routing import caller, new_router, requires
+from api.work import read
 from core.jobs.retention.records import Kind, RetentionPeriod
 from core.kit.data_classes import DataClass
 
@@ -38,12 +39,8 @@ _NOW = "The project's updated retention periods."
 @requires("retention:read")
 async def read_retention(request: Request) -> Response:
     """Read retention periods."""
-    return respond_json(to_wire(await get_runtime(request).in_thread(_read, request)))
-
-
-def _read(request: Request) -> list[RetentionPeriod]:
-    runtime, principal = get_runtime(request), caller(request)
-    return runtime.retention.periods(runtime.database.single_tenant(principal.organization_id), principal)
+    shown = await read(request, get_runtime(request).retention.periods)
+    return respond_json(to_wire(shown))
 
 
 @router.put(

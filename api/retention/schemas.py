@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.jobs.retention.records import DAYS_MAX, Kind, RetentionPeriod
+from core.jobs.retention.records import DAYS_MAX, Kind
+from core.jobs.retention.records import RetentionPeriod as PeriodRecord
 from core.kit.clock import isoformat
 from core.kit.data_classes import DataClass
 
@@ -36,7 +37,7 @@ class SetRetention(BaseModel):
     )
 
 
-class RetentionClock(BaseModel):
+class RetentionPeriod(BaseModel):
     """How long this project keeps one kind of data."""
 
     kind: Kind
@@ -53,10 +54,10 @@ class RetentionClock(BaseModel):
 class Retention(BaseModel):
     """The retention periods of a project."""
 
-    data: list[RetentionClock] = Field(description="One period per kind, then those set for a data class.")
+    data: list[RetentionPeriod] = Field(description="One period per kind, then those set for a data class.")
 
 
-def to_wire(periods: list[RetentionPeriod]) -> dict[str, Any]:
+def to_wire(periods: list[PeriodRecord]) -> dict[str, Any]:
     """`periods` as the members of `Retention`."""
     return {
         "data": [

@@ -5,14 +5,11 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from api.answers import respond_file, respond_json
-from api.costs.parameters import Format, From, GroupBy, Project, To, parse_groupings, parse_reach, parse_window, prefers
+from api.costs.parameters import Format, From, GroupBy, Project, To, prefers, read_lines
 from api.costs.schemas import UsageReport, to_usage_csv, to_usage_report
-from api.deps import Runtime, get_runtime
 from api.openapi import problems
-from api.routing import caller, new_router, requires
-from core.ledger.reports.costs import report
+from api.routing import new_router, requires
 from core.ledger.reports.delimited import MEDIA_TYPE as CSV_TYPE
-from core.ledger.reports.records import Grouping, Reach, Totals, Window
 
 router = new_router("/v1/usage", "costs")
 
@@ -37,15 +34,7 @@ async def report_usage(  # noqa: PLR0917 - the framework passes them by name
     form: Annotated[Format, Query(alias="format")] = None,
 ) -> Response:
     """Report usage."""
-    runtime, principal = get_runtime(request), caller(request)
-    window, groupings = parse_window(begins, ends), parse_groupings(group_by)
-    reach = parse_reach(principal, project)
-    lines = await runtime.in_thread(_report, runtime, reach, window, groupings)
+    window, groupings, lines = await read_lines(request, group_by, begins, ends, project, with_quantities=True)
     if prefers(request, form, ("json", "application/json"), ("csv", "text/csv")) == "csv":
         return respond_file(to_usage_csv(groupings, lines).encode(), CSV_TYPE, "usage.csv")
     return respond_json(to_usage_report(window, groupings, lines), headers={"vary": "accept"})
-
-
-def _report(runtime: Runtime, reach: Reach, window: Window, groupings: list[Grouping]) -> list[Totals]:
-    session = runtime.database.single_tenant(reach.organization_id)
-    return report(session, reach, window, groupings, with_quantities=True)

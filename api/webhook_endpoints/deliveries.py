@@ -7,7 +7,7 @@ from fastapi import Path, Query, Request, Response
 from sqlalchemy.orm import Session
 
 from api import cursors
-from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.answers import parse_id, respond_json
 from api.deps import get_runtime
 from api.jobs.schemas import clamp
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
@@ -21,15 +21,15 @@ from api.webhook_endpoints.schemas import (
     delivery_to_wire,
     full_delivery_to_wire,
 )
+from api.work import Cursor, answer_once, per_page, read, respond_page
 from core.keys.idempotency import Answer
 from core.kit.data_classes import DataClass
 from core.kit.ids import JOB, MESSAGE, WEBHOOK_ENDPOINT
 from core.kit.json_values import dumps
-from core.webhooks.records import Delivery, DeliveryFilter, DeliveryState, DeliveryWithAttempts
+from core.webhooks.records import DeliveryFilter, DeliveryState, DeliveryWithAttempts
 
 router = new_router("/v1", "webhooks")
 
-_PAGE_MAX = 200
 DeliveryId = Annotated[str, Path(description="The delivery's id.", examples=["msg_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 EndpointId = Annotated[str, Path(description="The endpoint's id.", examples=["whe_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
@@ -47,8 +47,8 @@ async def list_deliveries(  # noqa: PLR0917 - the framework passes them by name
     job_id: Annotated[str | None, Query(max_length=100, description="Filter by job.")] = None,
     state: Annotated[DeliveryState | None, Query(description="Filter by state.")] = None,
     event: Annotated[str | None, Query(max_length=100, description="Filter by event.")] = None,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Deliveries per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Deliveries")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of the project's deliveries."""
     where = DeliveryFilter(
@@ -57,16 +57,9 @@ async def list_deliveries(  # noqa: PLR0917 - the framework passes them by name
         state=state,
         event=event,
     )
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, where, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [delivery_to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, where: DeliveryFilter, before: UUID | None, limit: int) -> list[Delivery]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return runtime.webhooks.deliveries(session, principal, where, cursor=before, limit=limit)
+    before = cursors.decode_given(cursor)
+    found = await read(request, get_runtime(request).webhooks.deliveries, where, cursor=before, limit=limit + 1)
+    return respond_page(found, limit, delivery_to_wire)
 
 
 @router.get(
@@ -109,12 +102,10 @@ async def redeliver(request: Request, delivery_id: DeliveryId) -> Response:
     """Redeliver a message."""
     runtime, principal = get_runtime(request), caller(request)
     found = parse_id(MESSAGE, delivery_id, "webhook_delivery")
-    identity = identify_request(request, b"")
-
-    def produce(session: Session) -> Answer:
-        return Answer(202, dumps(delivery_to_wire(runtime.webhooks.redeliver(session, principal, found))))
-
-    return respond_answer(await runtime.in_thread(carry_out, request, identity, produce))
+    return await answer_once(
+        request,
+        lambda session: Answer(202, dumps(delivery_to_wire(runtime.webhooks.redeliver(session, principal, found)))),
+    )
 
 
 @router.post(
@@ -139,10 +130,9 @@ async def redeliver_since(request: Request, endpoint_id: EndpointId, body: Redel
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
     since = clamp(body.since)
     assert since is not None
-    identity = identify_request(request, await request.body())
 
     def produce(session: Session) -> Answer:
         count = runtime.webhooks.redeliver_since(session, principal, found, since, with_delivered=body.with_delivered)
         return Answer(202, dumps({"deliveries": count}))
 
-    return respond_answer(await runtime.in_thread(carry_out, request, identity, produce))
+    return await answer_once(request, produce, await request.body())

@@ -1,15 +1,14 @@
 """``/v1/webhook-endpoints``: add, read, list, change, remove, pause, resume, rotate, test."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Annotated
 
-from fastapi import Body, Path, Query, Request, Response
+from fastapi import Body, Path, Request, Response
 from sqlalchemy.orm import Session
 
 from api import cursors
-from api.answers import carry_out, identify_request, parse_id, respond_answer, respond_json
+from api.answers import identify_request, parse_id, respond_answer, respond_json
 from api.deps import get_runtime
 from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
@@ -25,14 +24,14 @@ from api.webhook_endpoints.schemas import (
     delivery_to_wire,
     endpoint_to_wire,
 )
-from core.keys.idempotency import Answer, IdempotentRequest
+from api.work import Cursor, answer_once, change, per_page, read, respond_page
+from core.keys.idempotency import Answer
 from core.kit.ids import MESSAGE, WEBHOOK_ENDPOINT, encode
 from core.kit.json_values import dumps
-from core.webhooks.records import Endpoint, EndpointChange, NewEndpoint
+from core.webhooks.records import EndpointChange, NewEndpoint
 
 router = new_router("/v1/webhook-endpoints", "webhooks")
 
-_PAGE_MAX = 200
 _LOCATION = {"Location": {"description": "The endpoint.", "schema": {"type": "string"}}}
 EndpointId = Annotated[str, Path(description="The endpoint's id.", examples=["whe_01jd3q8v9tfq8a1b2c3d4e5f6g"])]
 
@@ -81,20 +80,13 @@ def _events(given: Sequence[str]) -> tuple[str, ...]:
 @requires("webhooks:read")
 async def list_endpoints(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=_PAGE_MAX, description="Endpoints per page.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=100, description="The `next_cursor` of the previous page.")] = None,
+    limit: Annotated[int, per_page("Endpoints")] = 50,
+    cursor: Cursor = None,
 ) -> Response:
     """A page of the project's endpoints."""
-    before = cursors.decode(cursor) if cursor is not None else None
-    found = await get_runtime(request).in_thread(_list, request, before, limit + 1)
-    following = cursors.encode(found[limit - 1].id) if len(found) > limit else None
-    return respond_json({"data": [endpoint_to_wire(each) for each in found[:limit]], "next_cursor": following})
-
-
-def _list(request: Request, before: UUID | None, limit: int) -> list[Endpoint]:
-    runtime, principal = get_runtime(request), caller(request)
-    session = runtime.database.single_tenant(principal.organization_id)
-    return runtime.webhooks.endpoints(session, principal, cursor=before, limit=limit)
+    before = cursors.decode_given(cursor)
+    found = await read(request, get_runtime(request).webhooks.endpoints, cursor=before, limit=limit + 1)
+    return respond_page(found, limit, endpoint_to_wire)
 
 
 @router.get(
@@ -107,12 +99,8 @@ def _list(request: Request, before: UUID | None, limit: int) -> list[Endpoint]:
 async def read_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
     """Read an endpoint."""
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
-    return respond_json(endpoint_to_wire(await get_runtime(request).in_thread(_read, request, found)))
-
-
-def _read(request: Request, endpoint_id: UUID) -> Endpoint:
-    runtime, principal = get_runtime(request), caller(request)
-    return runtime.webhooks.get(runtime.database.single_tenant(principal.organization_id), principal, endpoint_id)
+    shown = await read(request, get_runtime(request).webhooks.get, found)
+    return respond_json(endpoint_to_wire(shown))
 
 
 @router.patch(
@@ -125,17 +113,12 @@ def _read(request: Request, endpoint_id: UUID) -> Endpoint:
 async def update_endpoint(request: Request, endpoint_id: EndpointId, body: UpdateEndpoint) -> Response:
     """Update the fields in the body."""
     events = None if body.events is None else _events(body.events)
-    change = EndpointChange(body.url, body.description, events, body.include_result)
+    wanted = EndpointChange(body.url, body.description, events, body.include_result)
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
-    if change.url is not None:
-        await get_runtime(request).webhook_targets.check_soon(change.url)
-    return respond_json(endpoint_to_wire(await get_runtime(request).in_thread(_update, request, found, change)))
-
-
-def _update(request: Request, endpoint_id: UUID, change: EndpointChange) -> Endpoint:
-    runtime, principal = get_runtime(request), caller(request)
-    with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.webhooks.update(session, principal, endpoint_id, change)
+    if wanted.url is not None:
+        await get_runtime(request).webhook_targets.check_soon(wanted.url)
+    shown = await change(request, get_runtime(request).webhooks.update, found, wanted)
+    return respond_json(endpoint_to_wire(shown))
 
 
 @router.delete(
@@ -149,13 +132,8 @@ def _update(request: Request, endpoint_id: UUID, change: EndpointChange) -> Endp
 async def remove_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
     """Remove an endpoint."""
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
-    return respond_json(endpoint_to_wire(await get_runtime(request).in_thread(_remove, request, found)))
-
-
-def _remove(request: Request, endpoint_id: UUID) -> Endpoint:
-    runtime, principal = get_runtime(request), caller(request)
-    with runtime.database.tenant(principal.organization_id) as session:
-        return runtime.webhooks.remove(session, principal, endpoint_id)
+    shown = await change(request, get_runtime(request).webhooks.remove, found)
+    return respond_json(endpoint_to_wire(shown))
 
 
 @router.post(
@@ -171,7 +149,9 @@ async def pause_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
     """Pause an endpoint."""
     runtime, principal = get_runtime(request), caller(request)
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
-    return await _act(request, lambda session: endpoint_to_wire(runtime.webhooks.pause(session, principal, found)))
+    return await answer_once(
+        request, lambda session: Answer(200, dumps(endpoint_to_wire(runtime.webhooks.pause(session, principal, found))))
+    )
 
 
 @router.post(
@@ -191,7 +171,10 @@ async def resume_endpoint(request: Request, endpoint_id: EndpointId) -> Response
     """Resume an endpoint."""
     runtime, principal = get_runtime(request), caller(request)
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
-    return await _act(request, lambda session: endpoint_to_wire(runtime.webhooks.resume(session, principal, found)))
+    return await answer_once(
+        request,
+        lambda session: Answer(200, dumps(endpoint_to_wire(runtime.webhooks.resume(session, principal, found)))),
+    )
 
 
 @router.post(
@@ -240,20 +223,10 @@ async def test_endpoint(request: Request, endpoint_id: EndpointId) -> Response:
     """Send a test message."""
     runtime, principal = get_runtime(request), caller(request)
     found = parse_id(WEBHOOK_ENDPOINT, endpoint_id, "webhook_endpoint")
-    identity = identify_request(request, b"")
 
     def produce(session: Session) -> Answer:
         delivery = runtime.webhooks.test(session, principal, found)
         location = f"/v1/webhook-deliveries/{encode(MESSAGE, delivery.id)}"
         return Answer(202, dumps(delivery_to_wire(delivery)), location)
 
-    return respond_answer(await runtime.in_thread(carry_out, request, identity, produce))
-
-
-async def _act(request: Request, act: Callable[[Session], dict[str, Any]]) -> Response:
-    identity: IdempotentRequest | None = identify_request(request, b"")
-
-    def produce(session: Session) -> Answer:
-        return Answer(200, dumps(act(session)))
-
-    return respond_answer(await get_runtime(request).in_thread(carry_out, request, identity, produce))
+    return await answer_once(request, produce)

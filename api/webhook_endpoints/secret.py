@@ -11,8 +11,8 @@ from api.openapi import IDEMPOTENCY_KEY, REPLAYED, problems
 from api.routing import caller, new_router, requires
 from api.webhook_endpoints.issuing import issue_once
 from api.webhook_endpoints.schemas import RotateSecret, WebhookSecret, WebhookSecretShown, secret_to_wire
+from api.work import read
 from core.keys.idempotency import Answer
-from core.webhooks.records import Secret
 
 router = new_router("/v1/webhook-secret", "webhooks")
 
@@ -26,12 +26,8 @@ router = new_router("/v1/webhook-secret", "webhooks")
 @requires("webhooks:read")
 async def read_secret(request: Request) -> Response:
     """The secret's dates."""
-    return respond_json(secret_to_wire(await get_runtime(request).in_thread(_read, request)))
-
-
-def _read(request: Request) -> Secret | None:
-    runtime, principal = get_runtime(request), caller(request)
-    return runtime.webhooks.project_secret(runtime.database.single_tenant(principal.organization_id), principal)
+    shown = await read(request, get_runtime(request).webhooks.project_secret)
+    return respond_json(secret_to_wire(shown))
 
 
 @router.post(

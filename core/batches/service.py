@@ -1,6 +1,6 @@
 """Batches as a project uses them. Everything here adds to the caller's transaction; only the edge commits.
 
-Between its creation and its end a batch belongs to the dispatcher: `core.batches.feeding` creates the lines' jobs,
+Between its creation and its end a batch belongs to the dispatcher: `core.batches.submission` creates the lines' jobs,
 `core.batches.intake` validates files, `core.batches.outcome` writes the result file.
 """
 

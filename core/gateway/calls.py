@@ -7,8 +7,8 @@ from uuid import UUID
 
 from core.capability import JobContext
 from core.gateway.embedding_calls import embed_locally, embed_remotely
-from core.gateway.guarding import Guarded
 from core.gateway.models import ChatRequest
+from core.gateway.request_guard import Guarded
 from core.gateway.requests import require_abilities
 from core.gateway.routing import LOCAL, may_see
 from core.gateway.untrusted import Heard

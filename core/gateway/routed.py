@@ -4,15 +4,14 @@ import hashlib
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from itertools import count
-from types import TracebackType
 from typing import Any, Self
 
 from core.capability import JobContext, ModelUsage
 from core.gateway.cache import CachedAnswer, digest_of
 from core.gateway.embedding_calls import labels_of, ref_of
 from core.gateway.errors import GatewayError, ProviderTimeout, ProviderUnavailable, cause_of_rest, was_turned_away
-from core.gateway.guarding import Guarded
 from core.gateway.models import Ability, ChatRequest, ChatStream, Chunk, Finish, Usage
+from core.gateway.request_guard import Guarded
 from core.gateway.requests import within
 from core.gateway.resilience.backoff import wait
 from core.gateway.routing import LOCAL, Reached
@@ -23,6 +22,7 @@ from core.guard.links import LinkStripper
 from core.guard.policy import CombinedPolicy
 from core.kit import semconv
 from core.kit.clock import utc_now
+from core.kit.closing import Closing
 from core.kit.errors import Outage
 from core.kit.logging import get_logger
 from core.kit.metrics.models import measured, observe_cached, observe_fallback, observe_rest
@@ -35,7 +35,7 @@ _OURS = frozenset({"provider_key_refused", "provider_quota_exhausted", "provider
 _log = get_logger(__name__)
 
 
-class RoutedStream:
+class RoutedStream(Closing):
     """A `ChatStream` over as many attempts as needed. `model` is the one that answers, once it has started to."""
 
     def __init__(
@@ -124,14 +124,6 @@ class RoutedStream:
 
     def __next__(self) -> Chunk:
         return next(self._pieces)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def _keeps(self) -> bool:

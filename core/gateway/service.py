@@ -8,8 +8,8 @@ from core.gateway.cache import ResponseCache
 from core.gateway.calls import JobModels
 from core.gateway.content import ContentCapture
 from core.gateway.deployments import OpenedDeployments
-from core.gateway.guarding import RequestGuard
 from core.gateway.models import Embedder
+from core.gateway.request_guard import RequestGuard
 from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.resilience.rests import SharedRests

@@ -7,7 +7,7 @@ from core.gateway.arms import AttemptArms
 from core.gateway.cache import ResponseCache
 from core.gateway.content import ContentCapture
 from core.gateway.errors import GatewayError
-from core.gateway.guarding import Guarded, RequestGuard
+from core.gateway.request_guard import Guarded, RequestGuard
 from core.gateway.resilience.backoff import Backoff
 from core.gateway.resilience.breaker import Breakers
 from core.gateway.routing import Catalogue, Deployments

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any, Literal, Self
 
 from core.gateway.errors import GatewayError
 from core.gateway.models import Check, Chunk, Finish, ToolCall, Usage
+from core.kit.closing import Closing
 from core.kit.json_values import clean_text, split_half_pair
 
 # The provider's name for its model or a request; anything longer is not a name.
@@ -111,7 +111,7 @@ def next_event(events: Iterator[Any], meter: Meter, failures: tuple[type[Excepti
         return END
 
 
-class MeteredStream:
+class MeteredStream(Closing):
     """A `core.gateway.models.ChatStream` over a generator, whose ``finally`` blocks release its resources.
 
     Every provider's text passes through here and is sanitized: see `core.kit.json_values`.
@@ -181,14 +181,6 @@ class MeteredStream:
         # A provider may split the two halves of one character over two pieces.
         text, self._half = split_half_pair(self._half + chunk.text)
         return replace(chunk, text=clean_text(text), tool_calls=tuple(map(_cleaned, chunk.tool_calls)))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _cleaned(call: ToolCall) -> ToolCall:

@@ -12,8 +12,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from threading import Lock
 from time import monotonic, sleep
-from types import TracebackType
-from typing import Self
 
 import httpx
 
@@ -30,6 +28,7 @@ from core.guard.wire import (
     unpack_findings,
 )
 from core.kit.clock import utc_now
+from core.kit.closing import Closing
 from core.kit.errors import Unavailable
 from core.kit.metrics import GUARD_UNAVAILABLE
 from core.kit.retry_after import retry_after_seconds
@@ -48,7 +47,7 @@ _REMEMBERED_FINDINGS_MAX = 100
 _UNIX = "unix://"
 
 
-class AnalyzerClient(Analyzer):
+class AnalyzerClient(Closing, Analyzer):
     """An `Analyzer` at `url`, which answers within `timeout_seconds`. Thread-safe; opened after any fork."""
 
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
@@ -87,14 +86,6 @@ class AnalyzerClient(Analyzer):
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _of_pieces(self, pieces: Sequence[str], kinds: frozenset[str] | None) -> list[list[Finding]]:
         known = {piece: self._remembered.get(piece, kinds) for piece in pieces}

@@ -162,13 +162,13 @@ class JobGuard:
         escapes: bool = False,
         blocks_only: bool = False,
         compares: Collection[Source] = _READ,
-        keeps: Collection[str] = (),
+        exempt: Collection[str] = (),
     ) -> Redacted:
         """The texts as they may cross the border, in order. Findings are reported.
 
         `mode` replaces pseudonyms, where no text comes back. Where it does, as from a model, existing text that
         looks like a token gets its own token; with `escapes` even when there is no other. `blocks_only`: where only
-        ``block`` guards. Texts from the sources `compares` are compared with examples. Values of kinds in `keeps` stay,
+        ``block`` guards. Texts from the sources `compares` are compared with examples. Values of `exempt` kinds stay,
         unless they are blocked.
         """
         least = Action.BLOCK if blocks_only else Action.DETECT
@@ -187,7 +187,7 @@ class JobGuard:
             self._report(source, findings)
             refuse_blocked(findings)
             for each in findings.decisions:
-                if each.action is Action.REDACT and not blocks_only and each.finding.kind not in keeps:
+                if each.action is Action.REDACT and not blocks_only and each.finding.kind not in exempt:
                     decisions[places[each.finding.part]].append(each)
         if mode is not None:
             decisions = [[replace(each, mode=_instead(each.mode, mode)) for each in group] for group in decisions]
@@ -220,12 +220,12 @@ class JobGuard:
         changed = {text: new.text for text, new in zip(texts, redacted.texts, strict=True) if new.edits}
         return map_texts(value, lambda text: changed.get(text, text)) if changed else value
 
-    def for_tool(self, arguments: Mapping[str, Any], keeps: Collection[str]) -> tuple[Any, Mapping[Token, str]]:
-        """The arguments as a tool may get them, and the values of the tokens in them. `keeps` as in `redact`."""
+    def for_tool(self, arguments: Mapping[str, Any], exempt: Collection[str]) -> tuple[Any, Mapping[Token, str]]:
+        """The arguments as a tool may get them, and the values of the tokens in them. `exempt` as in `redact`."""
         if self.strictest(Direction.TO_TOOL, Source.MODEL_OUTPUT) is Action.OFF:
             return arguments, {}
         texts = texts_in(arguments)
-        redacted = self.redact([(Source.MODEL_OUTPUT, text) for text in texts], Direction.TO_TOOL, keeps=keeps)
+        redacted = self.redact([(Source.MODEL_OUTPUT, text) for text in texts], Direction.TO_TOOL, exempt=exempt)
         changed = {text: new.text for text, new in zip(texts, redacted.texts, strict=True) if new.edits}
         if not changed:
             return arguments, {}

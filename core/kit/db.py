@@ -10,13 +10,15 @@ transaction, so that a transaction pooler in front of Postgres works:
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import fields
 from functools import lru_cache
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
+from sqlalchemy import Connection, Engine, Select, TextClause, UpdateBase, create_engine, event, text
 from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import URL, Result, make_url
@@ -50,8 +52,11 @@ _NO_SCANS = "set_config('enable_seqscan', 'off', true)"
 _ASSUME_HOT = text(f"{_ASSUME.text}, set_config('plan_cache_mode', 'force_generic_plan', true), {_NO_SCANS}")
 # The same for the rest of a session's transaction, for statements that look rows up by key.
 AVOID_SCANS = text(f"SELECT {_NO_SCANS}")
+# What is executed: SQL as text, or a statement on mapped classes, which holds its values.
+Statement = TextClause | Select[Any] | UpdateBase
 # A statement and its parameters.
-Step = tuple[TextClause, Mapping[str, Any]]
+Step = tuple[Statement, Mapping[str, Any]]
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 _REFUSED_VALUE = ("22", "54")
 # Connection parameters: a vanished server is noticed in seconds, not in the kernel's two hours.
 NOTICE_LOSS: dict[str, Any] = {
@@ -77,6 +82,11 @@ class Base(DeclarativeBase):
 DATA_CLASS = ENUM(
     DataClass, name="data_class", values_callable=lambda classes: [each.value for each in classes], create_type=False
 )
+
+
+def columns_of(table: type[Base], record: type[Any]) -> tuple[Any, ...]:
+    """The columns that hold the fields of `record`, a dataclass, in their order: ``record(*row)`` reads a row."""
+    return tuple(getattr(table, field.name) for field in fields(record))
 
 
 def normalize_url(url: str) -> URL:
@@ -293,7 +303,7 @@ class SingleStatement:
         self._role = role
         self._organization = organization
 
-    def execute(self, statement: TextClause, parameters: Mapping[str, Any]) -> Result[Any]:
+    def execute(self, statement: Statement, parameters: Mapping[str, Any] = EMPTY) -> Result[Any]:
         """Execute and commit. Raises the driver's exceptions; nothing is stored then."""
         return self.execute_all([(statement, parameters)])[0]
 
@@ -322,7 +332,7 @@ class HotTransaction:
         self._is_closing = True
         return self
 
-    def execute(self, statement: TextClause, parameters: Mapping[str, Any]) -> Result[Any]:
+    def execute(self, statement: Statement, parameters: Mapping[str, Any] = EMPTY) -> Result[Any]:
         """Execute a statement. Raises the driver's exceptions."""
         return self.execute_all([(statement, parameters)])[0]
 
@@ -333,7 +343,7 @@ class HotTransaction:
                 pipeline.add(b"BEGIN")
                 self._connection.execute(_driver_sql(_ASSUME_HOT), self._assumed)
                 self._is_begun = True
-            cursors = [self._connection.execute(_driver_sql(step), parameters) for step, parameters in steps]
+            cursors = [self._connection.execute(*_driver_call(step, parameters)) for step, parameters in steps]
             if self._is_closing:
                 pipeline.add(b"COMMIT")
         return [_fetched(cursor) for cursor in cursors]
@@ -371,6 +381,13 @@ def _fetched(cursor: psycopg.Cursor[Any]) -> Result[Any]:
     found = cursor.pgresult
     names = () if found is None else tuple((found.fname(at) or b"").decode() for at in range(found.nfields))
     return IteratorResult(_metadata(names), iter(cursor.fetchall() if names else []))
+
+
+def _driver_call(statement: Statement, parameters: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    if isinstance(statement, TextClause):
+        return _driver_sql(statement), parameters
+    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    return compiled.string, compiled.construct_params()
 
 
 @lru_cache(maxsize=512)

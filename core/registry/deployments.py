@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from core.kit.credentials import is_name, read_credential
+from core.kit.credentials import CredentialName, PlainUrl, read_credential
 from core.kit.errors import Unavailable
 from core.kit.operator_files import OperatorFile
 from core.kit.settings import Settings
@@ -74,29 +74,15 @@ class _Entry(BaseModel):
 
     name: Name
     provider: Literal["openai-compatible", "azure-openai", "anthropic"]
-    base_url: AnyHttpUrl | None = None
+    base_url: PlainUrl | None = None
     region: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     api_version: Annotated[str, Field(min_length=1, max_length=50)] | None = None
-    credential: SecretStr | None = None
+    credential: CredentialName | None = None
     data_class_ceiling: DataClass = DataClass.RESTRICTED
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     cached_tokens: Counted | None = None
     reasoning_tokens: Counted | None = None
-
-    @field_validator("credential")
-    @classmethod
-    def _is_a_name(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not is_name(value.get_secret_value()):
-            raise ValueError("names a file in WAYBILL_SECRETS_DIR or an environment variable; it is not the key itself")
-        return value
-
-    @field_validator("base_url")
-    @classmethod
-    def _holds_no_password(cls, value: AnyHttpUrl | None) -> AnyHttpUrl | None:
-        if value is not None and (value.username or value.password or value.query):
-            raise ValueError("holds a user, a password or a query; name a credential instead")
-        return value
 
 
 class _File(BaseModel):

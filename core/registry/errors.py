@@ -42,7 +42,7 @@ class ModelNameTaken(Conflict):
 class SharedReadOnly(PermissionDenied):
     """Shared rows can only be changed by the operator."""
 
-    default_code = "belongs_to_everybody"
+    default_code = "shared_resource"
 
 
 class VersionRetired(Conflict):

@@ -49,7 +49,6 @@ FROM model_versions AS version JOIN model_stages AS stage ON stage.version_id = 
 WHERE (version.organization_id IS NULL OR version.organization_id = :organization_id)
 """
 _VERSION_BY_NUMBER = text(f"{_VERSION} AND version.model_id = :model_id AND version.number = :number")
-_VERSION_BY_ID = text(f"{_VERSION} AND version.id = :id")
 _VERSIONS = text(
     f"{_VERSION} AND version.model_id = :model_id AND (CAST(:before AS int) IS NULL OR version.number < :before)"
     " ORDER BY version.number DESC LIMIT :limit"
@@ -134,12 +133,6 @@ def version(session: Executor, organization_id: UUID | None, model_id: UUID, num
     """One version of a model by its number."""
     parameters = {"organization_id": organization_id, "model_id": model_id, "number": number}
     row = session.execute(_VERSION_BY_NUMBER, parameters).one_or_none()
-    return None if row is None else to_version(row)
-
-
-def version_by_id(session: Executor, organization_id: UUID | None, version_id: UUID) -> Version | None:
-    """One version by its id."""
-    row = session.execute(_VERSION_BY_ID, {"organization_id": organization_id, "id": version_id}).one_or_none()
     return None if row is None else to_version(row)
 
 

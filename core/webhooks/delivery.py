@@ -26,7 +26,7 @@ from core.kit.trace_context import format_traceparent, parse_traceparent
 from core.webhooks import queue
 from core.webhooks.records import DisabledReason, Held
 from core.webhooks.schedule import Jitter, jitter, next_delay, parse_retry_after
-from core.webhooks.sending import Outcome, Sender
+from core.webhooks.sender import Outcome, Sender
 from core.webhooks.signing import SEALED_FOR, headers
 from core.webhooks.targets import Resolver, TargetPolicy, resolve
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from core.kit.db import Executor
 from core.webhooks.models import HELD, PENDING
 from core.webhooks.records import Backlog, Held
-from core.webhooks.sending import Outcome
+from core.webhooks.sender import Outcome
 
 # One process takes at a time, so that an endpoint's deliveries under way are counted exactly, over all processes.
 _LOCK = text("SELECT pg_advisory_xact_lock(7201958)")

@@ -37,7 +37,7 @@ from pipelines.customer_operations.details import mentions
 from pipelines.customer_operations.intents.classifier import Guess, IntentClassifier
 from pipelines.customer_operations.intents.examples import Classifiers, LocalEmbedder, load_examples
 from pipelines.customer_operations.outcome import conclude, finish
-from pipelines.customer_operations.plan import PASSED_OVER, SHOWN, TOLD, Found, case_of, plan
+from pipelines.customer_operations.plan import ANSWERED, PASSED_OVER, SHOWN, Found, case_of, plan
 from pipelines.customer_operations.policies.decisions import Decision, PlannedCall
 from pipelines.customer_operations.policies.tables import load_policy, load_replies, policy_version
 from pipelines.customer_operations.policy_quotes import quote_policy
@@ -179,7 +179,7 @@ class Resolve:
         if base is None:
             return {"quotes": [], "answer": None}
         models = self._models.for_job(ctx)
-        for code in (TOLD, SHOWN) if wish["question"] else ():
+        for code in (ANSWERED, SHOWN) if wish["question"] else ():
             seeks_evidence = code == SHOWN
             found = quote_policy(ctx, models, self._knowledge, base, wish["question"], seeks_evidence=seeks_evidence)
             if found:

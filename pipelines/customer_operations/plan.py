@@ -14,7 +14,7 @@ from pipelines.customer_operations.replies import describe, prose
 
 # The code for a message that needs no reply.
 PASSED_OVER = "passed_over"
-TOLD, SHOWN = "policy_told", "policy_shown"
+ANSWERED, SHOWN = "policy_answered", "policy_shown"
 # Replies that a sentence of the policy can replace.
 _UNANSWERED = frozenset({"which_order", "customer_unknown", "handover", "offered", "which_wish", "order_unknown"})
 # A customer who wants a person gets one, whatever the policy says.
@@ -26,7 +26,7 @@ class Found:
     """The findings of the systems and the policy about a wish.
 
     `order` is the system's answer, or the content of the tracking page when the `customer` is unknown; `answer` is
-    `TOLD` or `SHOWN` where the `quotes` answer the wish's question or may do so.
+    `ANSWERED` or `SHOWN` where the `quotes` answer the wish's question or may do so.
     """
 
     customer: Mapping[str, Any] | None
@@ -156,7 +156,7 @@ def _answer(wish: Mapping[str, Any], found: Found) -> Decision | None:
     if found.answer is None or not said:
         return None
     facts = {"question": wish["question"], "quote": said, "document": found.quotes[0]["document"]}
-    return Decision(found.answer, facts, human=None if found.answer == TOLD else "question_open")
+    return Decision(found.answer, facts, human=None if found.answer == ANSWERED else "question_open")
 
 
 def _unanswered(wish: Mapping[str, Any]) -> Decision:

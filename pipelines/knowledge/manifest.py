@@ -43,6 +43,6 @@ INGEST = Manifest(
     entry="pipelines.knowledge.ingest:build",
     scopes=frozenset({"knowledge:write"}),
     examples=INGEST_EXAMPLES,
-    written_by="nobody",
+    written_by="none",
     deadline_seconds=6 * 3600,
 )

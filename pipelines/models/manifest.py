@@ -33,7 +33,7 @@ EMBED = Manifest(
     output=EmbedOutput,
     entry="pipelines.models.embed:build",
     examples=EMBED_EXAMPLES,
-    written_by="nobody",
+    written_by="none",
     deadline_seconds=600,
     price_hint="free with the embedded model; otherwise the cost of the named model",
 )

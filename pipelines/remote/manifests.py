@@ -27,7 +27,7 @@ from pydantic_core import CoreSchema
 from core.capability import Manifest
 from core.guard.records import KindName
 from core.keys.scopes import SCOPES
-from core.kit.credentials import is_name
+from core.kit.credentials import CredentialName
 from core.kit.money import ZERO
 from core.kit.operator_files import OperatorFile
 from core.kit.settings import Settings
@@ -74,7 +74,7 @@ class _Entry(BaseModel):
     output_schema: str
     url: AnyHttpUrl
     allow_http: bool = False
-    credential: SecretStr | None = None
+    credential: CredentialName | None = None
     mode: Literal["answer", "poll"] = "answer"
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     poll_seconds: Annotated[float, Field(ge=0.05, le=600)] = 2.0
@@ -84,18 +84,11 @@ class _Entry(BaseModel):
     price_hint: str = "what the service costs is not metered"
     reserve_usd: Decimal = ZERO
     scopes: frozenset[str] = frozenset()
-    written_by: Literal["machine", "nobody"] = "machine"
+    written_by: Literal["machine", "none"] = "machine"
     body: dict[str, Path_] | None = None
     result: Path_ | None = None
     receives: frozenset[KindName] = frozenset()
     baggage: bool = False
-
-    @field_validator("credential")
-    @classmethod
-    def _is_a_name(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not is_name(value.get_secret_value()):
-            raise ValueError("names a file in WAYBILL_SECRETS_DIR or an environment variable; it is not the key itself")
-        return value
 
     @field_validator("scopes")
     @classmethod

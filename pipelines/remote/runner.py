@@ -47,7 +47,7 @@ class RemoteRunner:
 
     def run(self, ctx: JobContext, payload: BaseModel) -> BaseModel:
         """Call the service, and wait for the work it accepted. Raises `CapabilityFailure`: ``remote_…``."""
-        given, restored = ctx.for_tool(payload.model_dump(mode="json"), keeps=self._remote.receives)
+        given, restored = ctx.for_tool(payload.model_dump(mode="json"), exempt=self._remote.receives)
         try:
             answer = self._order(ctx, given)
         except _Lost:

@@ -18,7 +18,6 @@ from pipelines._kit.resources import get_gateway
 from pipelines.research.crew.roles import ANALYST, RESEARCHER, REVIEWER, WRITER
 from pipelines.research.critique.steps import Critic
 from pipelines.research.drafting import Drafting, Models, readings
-from pipelines.research.gathering import Gathering
 from pipelines.research.planning.by_model import plan_by_model
 from pipelines.research.planning.facets import find_facets
 from pipelines.research.planning.wording import divide
@@ -26,6 +25,7 @@ from pipelines.research.prompting import Prompts
 from pipelines.research.publishing import Publishing
 from pipelines.research.repository import Figures, read_figures
 from pipelines.research.schemas import ReportInput, ReportOutput
+from pipelines.research.searches import Searches
 from pipelines.research.state import ResearchState
 from pipelines.research.web.choosing import open_web_search
 from pipelines.research.web.search import WebSearch
@@ -63,14 +63,14 @@ def make_runner(
     models: Models, web: WebSearch | None, figures: Callable[[JobContext], Figures] = read_figures
 ) -> GraphRunner[ReportInput, ReportOutput]:
     """The capability over the given models and web search service; `figures` reads a job's cost."""
-    gathering, planning, drafting = Gathering(web), Planning(models), Drafting(models)
+    searches, planning, drafting = Searches(web), Planning(models), Drafting(models)
     critic, publishing = Critic(models), Publishing(figures)
     graph = new_graph(ResearchState)
     for name, function in (
-        ("scout", gathering.scout),
+        ("scout", searches.scout),
         ("plan", planning.plan),
-        ("search", gathering.search),
-        ("web", gathering.search_web),
+        ("search", searches.search),
+        ("web", searches.search_web),
         ("check", critic.check),
         ("judge", critic.judge),
         ("settle", critic.settle),

@@ -225,8 +225,8 @@ def test_aliases_are_set_listed_and_removed(api: RunningApi, client: httpx.Clien
     trail = [each for each in audit_trail(api.settings, owner.organization_id) if ":alias:" in each["action"]]
     assert [each["action"].rpartition(":")[2] for each in trail] == ["set", "set", "remove"]
     assert {str(each["project_id"]) for each in trail} != {"None"}
-    shared = next(each for each in client.get("/v1/aliases").json()["data"] if each["applies_to"] == "everybody")
-    assert problem(client.delete(f"/v1/aliases/{shared['id']}"), 403, "belongs_to_everybody")
+    shared = next(each for each in client.get("/v1/aliases").json()["data"] if each["applies_to"] == "shared")
+    assert problem(client.delete(f"/v1/aliases/{shared['id']}"), 403, "shared_resource")
 
 
 @pytest.mark.parametrize(
@@ -245,11 +245,11 @@ def test_a_bad_alias_is_refused(client: httpx.Client, body: dict[str, Any], stat
 
 def test_shared_models_are_read_and_not_changed(client: httpx.Client) -> None:
     (model,) = client.get("/v1/models", params={"name": "local/smollm2"}).json()["data"]
-    assert (model["applies_to"], model["champion"]) == ("everybody", 1)
+    assert (model["applies_to"], model["champion"]) == ("shared", 1)
     for what, body in (("promote", {"version": 1}), ("rollback", {}), ("retire", {"version": 1})):
-        assert problem(act(client, model, what, **body), 403, "belongs_to_everybody")
+        assert problem(act(client, model, what, **body), 403, "shared_resource")
     added = client.post(f"/v1/models/{model['id']}/versions", json=VERSION)
-    assert problem(added, 403, "belongs_to_everybody")
+    assert problem(added, 403, "shared_resource")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ further ado; any other needs an entry in `tests.factories.tenancy_cases.CASES`, 
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -342,8 +342,13 @@ def no_filter(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     def before(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
         return rewrite(statement), parameters
 
-    driver_sql = db._driver_sql
-    monkeypatch.setattr(db, "_driver_sql", lambda statement: rewrite(driver_sql(statement)))
+    driver_call = db._driver_call
+
+    def call(statement: db.Statement, parameters: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        sql, values = driver_call(statement, parameters)
+        return rewrite(sql), values
+
+    monkeypatch.setattr(db, "_driver_call", call)
     event.listen(Engine, "before_cursor_execute", before, retval=True)
     yield changed
     event.remove(Engine, "before_cursor_execute", before)
@@ -384,7 +389,7 @@ def test_the_statements_without_filter_would_find_the_rows(
         client.get(f"/v1/members/{victim.ids['member_id']}")
     statement = next(each for each in no_filter if "FROM members" in each)
     database = Database(api.settings, application_name="test", pool_size=1)
-    parameters = {"id": decode(MEMBER, victim.ids["member_id"]), "organization_id": new_id()}
+    parameters = {"id_1": decode(MEMBER, victim.ids["member_id"])}
     with database.system() as session:
         found = session.connection().exec_driver_sql(without_filter(statement), parameters).all()
     database.close()

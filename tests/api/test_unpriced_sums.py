@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from core.batches.feeding import feed_once
 from core.batches.outcome import finish_once
 from core.batches.service import Batches
+from core.batches.submission import submit_lines
 from core.capability import ChildCall, ChildOutcome, JobSuspended, ModelRef, ModelUsage
 from core.jobs.receipts.checks import check
 from core.jobs.repository import _GET as GET
@@ -179,7 +179,7 @@ def test_row_15_a_batch_and_its_lines_say_when_a_price_was_missing(
     blobs = open_blob_store(api.settings)
 
     def keep_going() -> dict[str, Any]:
-        feed_once(database, api.runtime.jobs, manifests(), 100)
+        submit_lines(database, api.runtime.jobs, manifests(), 100)
         finish_once(database, blobs, Batches(api.runtime.jobs), api.runtime.files)
         return dict(project.get(where).json())
 

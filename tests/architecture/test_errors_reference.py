@@ -12,7 +12,8 @@ import pytest
 
 import api
 import core
-from api.errors_reference import FAILURES, FIELDS, PROBLEMS, render
+from api.detail_codes import FAILURES, FIELDS
+from api.errors_reference import PROBLEMS, render
 from api.problem import _HTTP_CODES
 from core.batches.records import LineError, LineRule
 from core.jobs.states import Reason
@@ -20,7 +21,10 @@ from core.kit.errors import CapabilityFailure, Unavailable, WaybillError
 from tests.factories.processes import ROOT
 
 PAGE = ROOT / "docs/reference/errors.md"
-HELP = "explain it in api/errors_reference.py, then: python -m api.errors_reference > docs/reference/errors.md"
+HELP = (
+    "explain it in api/errors_reference.py or api/detail_codes.py, then:"
+    " python -m api.errors_reference > docs/reference/errors.md"
+)
 LISTED = {code: status for status, rows in PROBLEMS.items() for code, _, _ in rows}
 # Composed at run time from what is not there.
 COMPOSED = re.compile(r"(job|base|document|project|key|member|budget|organization|record|knowledge_base)_not_found")

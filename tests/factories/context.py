@@ -200,7 +200,7 @@ class RecordingContext:
         self,
         arguments: Mapping[str, Any],
         *,
-        keeps: Collection[str] = (),  # noqa: ARG002 - nothing is redacted
+        exempt: Collection[str] = (),  # noqa: ARG002 - nothing is redacted
     ) -> tuple[Mapping[str, Any], Callable[[Any], Any]]:
         return arguments, lambda answer: answer
 

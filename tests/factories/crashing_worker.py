@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from core.jobs import leases, settling
+from core.jobs import leases, settlements
 from core.kit.settings import get_settings
 from core.ledger import service as ledger
 from workers.context import AttemptContext
@@ -24,7 +24,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "before_the_intent": (ledger, "begin_call", "before"),
     "intent_written": (ledger, "begin_call", "after"),
     "answered": (Meter, "_settlement", "before"),
-    "settled": (settling, "settle_call", "after"),
+    "settled": (settlements, "settle_call", "after"),
     "before_the_end": (leases, "end", "before"),
     "ended": (leases, "end", "after"),
     "published": (AttemptContext, "publish", "after"),

@@ -12,7 +12,7 @@ import typer
 
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, Cursor, Json, Limit, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def list_records(
     before: Annotated[
         str | None, typer.Option(metavar="TIME", show_default=False, help="Recorded before this time.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -78,8 +78,7 @@ def list_records(
             record.actor_id or record.actor_kind,
         )
     output.show(made)
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.more(page.next_cursor)
 
 
 @app.command(epilog=EPILOG)
@@ -144,10 +143,7 @@ def seal(as_json: Json = False) -> None:
         signer = Signer.from_settings(settings)
         while done := seal_once(database, signer):
             sealed += done
-    if as_json:
-        output.document({"sealed": sealed})
-    else:
-        output.show(f"sealed {sealed} records")
+    output.answer({"sealed": sealed}, f"sealed {sealed} records")
 
 
 @app.command(epilog=EPILOG)
@@ -164,10 +160,7 @@ def erase(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         done = client.audit.erase(data_subject)
-    if as_json:
-        output.document(done)
-    else:
-        output.show(f"erased {done['erased_values']} values ({done['id']})")
+    output.answer(done, f"erased {done['erased_values']} values ({done['id']})")
 
 
 @contextmanager

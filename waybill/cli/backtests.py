@@ -58,11 +58,9 @@ def budget(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         found = client.backtests.budget(limit, period=period, begins=begins, ends=ends, **_scope(project, key))
-    if as_json:
-        output.document(found.as_json())
-        return
     each = "in all" if period == "total" else f"a {period}"
-    output.show(
+    output.answer(
+        found.as_json(),
         f"{found.jobs:,} jobs spent {found.history_usd} USD; with {limit} USD {each} it would have been"
         f" {found.spent_usd} USD",
         f"refused at submission: {found.refused:,}; stopped before a model call: {found.stopped:,}",
@@ -87,12 +85,10 @@ def limit(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         found = client.backtests.limit(requests_per_minute, begins=begins, ends=ends, **_scope(project, key))
-    if as_json:
-        output.document(found.as_json())
-        return
-    output.show(
+    output.answer(
+        found.as_json(),
         f"{found.refused:,} of {found.jobs:,} submissions refused, to come back after at most"
-        f" {found.longest_wait_seconds} s"
+        f" {found.longest_wait_seconds} s",
     )
     _refusals(output, found)
 

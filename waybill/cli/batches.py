@@ -8,7 +8,7 @@ import typer
 
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, Cursor, Json, Limit, Url
 from waybill.cli.output import Output, open_stdout
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def list_batches(
     state: Annotated[
         list[str] | None, typer.Option(show_default="all", help="Only batches in this state. Repeatable.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -108,8 +108,7 @@ def list_batches(
         numbers = (str(counts.total), str(counts.ended), str(counts.failed), money(each.cost_usd, priced=each.priced))
         made.add_row(each.id, each.state, *numbers, moment(each.created_at))
     output.show(made)
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.more(page.next_cursor)
 
 
 @app.command(epilog=EPILOG)

@@ -6,11 +6,13 @@ import typer
 
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, Cursor, Json, Limit, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from rich.table import Table
 
     from waybill.client.models import Budget, BudgetForecast
 
@@ -68,17 +70,14 @@ def create(
         body |= {"scope": "project" if project else "key", "scope_id": project or key or ""}
     with connect(url, api_key) as client:
         made = client.budgets.create({**body, **_given(hard, on_exhaustion, threshold)})
-    if as_json:
-        output.document(made.as_json())
-    else:
-        output.show(made.id)
+    output.answer(made.as_json(), made.id)
 
 
 @app.command("list", epilog=EPILOG)
 def list_budgets(
     archived: Annotated[bool, typer.Option("--archived", help="Include archived ones.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -87,15 +86,7 @@ def list_budgets(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.budgets.list(archived=archived, limit=limit, cursor=cursor)
-    if as_json:
-        output.document(page.as_json())
-        return
-    if not page.data:
-        output.note("no budgets; create one with: waybill budgets create NAME --limit USD")
-        return
-    _show(output, page.data)
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.page(page, _table, "no budgets; create one with: waybill budgets create NAME --limit USD")
 
 
 @app.command(epilog=EPILOG)
@@ -104,7 +95,7 @@ def show(budget: BudgetId, url: Url = None, api_key: ApiKey = None, as_json: Jso
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         found = client.budgets.get(budget)
-    _answer(output, found)
+    output.answer(found.as_json(), _table([found]))
 
 
 @app.command(epilog=EPILOG)
@@ -125,7 +116,7 @@ def update(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         changed = client.budgets.update(budget, change)
-    _answer(output, changed)
+    output.answer(changed.as_json(), _table([changed]))
 
 
 @app.command(epilog=EPILOG)
@@ -166,7 +157,7 @@ def archive(budget: BudgetId, url: Url = None, api_key: ApiKey = None, as_json: 
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         ended = client.budgets.archive(budget)
-    _answer(output, ended)
+    output.answer(ended.as_json(), _table([ended]))
 
 
 def _given(hard: bool | None, on_exhaustion: str | None, thresholds: list[int] | None) -> dict[str, object]:
@@ -174,14 +165,7 @@ def _given(hard: bool | None, on_exhaustion: str | None, thresholds: list[int] |
     return {name: value for name, value in named.items() if value is not None}
 
 
-def _answer(output: Output, budget: "Budget") -> None:
-    if output.as_json:
-        output.document(budget.as_json())
-    else:
-        _show(output, [budget])
-
-
-def _show(output: Output, budgets: "list[Budget]") -> None:
+def _table(budgets: "list[Budget]") -> "Table":
     from waybill.cli.tables import table
 
     made = table("BUDGET", "NAME", "FOR", "PERIOD", "LIMIT USD", "SPENT", "RESERVED", "KIND")
@@ -197,4 +181,4 @@ def _show(output: Output, budgets: "list[Budget]") -> None:
             budget.balance.reserved_usd,
             "archived" if budget.archived_at else kind,
         )
-    output.show(made)
+    return made

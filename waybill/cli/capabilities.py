@@ -22,10 +22,7 @@ def list_capabilities(url: Url = None, api_key: ApiKey = None, as_json: Json = F
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.capabilities.list()
-    if as_json:
-        output.document(page.as_json())
-    else:
-        output.show(capabilities_table(page.data))
+    output.answer(page.as_json(), capabilities_table(page.data))
 
 
 @app.command(epilog=EPILOG)

@@ -115,10 +115,7 @@ def capacity(
     )
     found = plan(load, limits, units)
     output = Output(as_json=as_json)
-    if as_json:
-        output.document(as_document(found, units))
-    else:
-        output.show(*view.lines(found, units))
+    output.answer(as_document(found, units), *view.lines(found, units))
 
 
 def _mix(texts: list[str]) -> "dict[str, PoolLoad]":

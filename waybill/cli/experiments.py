@@ -7,10 +7,12 @@ import typer
 
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, Cursor, Json, Limit, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from waybill.client.models import Experiment, Results, ShadowResults
 
 app = typer.Typer(no_args_is_help=True, help="Compare versions on real jobs.", epilog=EPILOG)
@@ -58,8 +60,8 @@ def list_experiments(
     state: Annotated[
         str | None, typer.Option(show_default=False, help="Only experiments in this state, such as running.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -68,15 +70,7 @@ def list_experiments(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.experiments.list(state=state, limit=limit, cursor=cursor)
-    if as_json:
-        output.document(page.as_json())
-        return
-    if not page.data:
-        output.note("no experiments; create one with: waybill experiments create @FILE")
-        return
-    _show(output, page.data)
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.page(page, _table, "no experiments; create one with: waybill experiments create @FILE")
 
 
 @app.command(epilog=EPILOG)
@@ -214,11 +208,6 @@ def _weights(given: list[str]) -> dict[str, float]:
 
 
 def _answer(as_json: bool, experiment: "Experiment") -> None:
-    output = Output(as_json=as_json)
-    if as_json:
-        output.document(experiment.as_json())
-        return
-    _show(output, [experiment])
     from waybill.cli.tables import table
 
     made = table("ARM", "KIND", "WEIGHT", "NOW", "MODEL VERSION", "PROMPT")
@@ -226,17 +215,17 @@ def _answer(as_json: bool, experiment: "Experiment") -> None:
         model = f"{arm.model} = {arm.model_version_id}" if arm.model else ""
         prompt = f"{arm.prompt} = {(arm.prompt_digest or '')[:12]}" if arm.prompt else ""
         made.add_row(arm.name, arm.kind, f"{arm.weight:g}", f"{arm.weight_now:g}", model, prompt)
-    output.show("", made)
+    Output(as_json=as_json).answer(experiment.as_json(), _table([experiment]), "", made)
 
 
-def _show(output: Output, experiments: "list[Experiment]") -> None:
+def _table(experiments: "list[Experiment]") -> "Table":
     from waybill.cli.tables import moment, table
 
     made = table("EXPERIMENT", "NAME", "CAPABILITY", "UNIT", "STATE", "STARTED", "REASON")
     for each in experiments:
         state = f"{each.state} ({each.promoted_arm})" if each.promoted_arm else each.state
         made.add_row(each.id, each.name, each.capability, each.unit, state, moment(each.started_at), each.reason or "")
-    output.show(made)
+    return made
 
 
 def _report(output: Output, found: "Results") -> None:

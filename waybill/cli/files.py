@@ -9,7 +9,7 @@ import typer
 
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
-from waybill.cli.options import ApiKey, ClassName, DataClass, Json, Url
+from waybill.cli.options import ApiKey, ClassName, Cursor, DataClass, Json, Limit, Url
 from waybill.cli.output import Output
 
 app = typer.Typer(no_args_is_help=True, help="Upload files for jobs to read.", epilog=EPILOG)
@@ -56,8 +56,8 @@ def upload(
 
 @app.command("list", epilog=EPILOG)
 def list_files(
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -79,8 +79,7 @@ def list_files(
         expires = moment(each.expires_at) if each.expires_at else ""
         made.add_row(each.id, each.name, each.content_type, size(each.size_bytes), moment(each.created_at), expires)
     output.show(made)
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.more(page.next_cursor)
 
 
 @app.command(epilog=EPILOG)

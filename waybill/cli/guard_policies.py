@@ -104,10 +104,7 @@ def set_policy(
             made = client.guard.use_template(policy, project_id=project, version=version)
         else:
             made = client.guard.put(document, project_id=project, version=version)
-    if as_json:
-        output.document(made.as_json())
-    else:
-        output.show(_about(made))
+    output.answer(made.as_json(), _about(made))
 
 
 @policy_app.command(epilog=EPILOG)
@@ -150,10 +147,7 @@ def erase(
     given = sys.stdin.read().strip() if value == "-" else value
     with connect(url, api_key) as client:
         erased = client.guard.erase(given)
-    if as_json:
-        output.document({"erased_pseudonyms": erased})
-    else:
-        output.show(f"erased {erased} pseudonyms")
+    output.answer({"erased_pseudonyms": erased}, f"erased {erased} pseudonyms")
 
 
 def try_text(

@@ -10,7 +10,7 @@ import typer
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
-from waybill.cli.options import ApiKey, ClassName, Json, Url
+from waybill.cli.options import ApiKey, ClassName, Cursor, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def list_jobs(
         bool, typer.Option("--all-projects", help="Jobs of all projects of the organization. Needs organization:read.")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=100, help="Maximum number of results.")] = 20,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -236,8 +236,7 @@ def list_jobs(
         output.note("no jobs")
         return
     output.show(jobs_table((job.record for job in page.data), with_projects=all_projects))
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.more(page.next_cursor)
 
 
 @app.command(epilog=EPILOG)
@@ -269,10 +268,7 @@ def rate(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         given = client.jobs.rate(job_id, score, comment)
-    if as_json:
-        output.document(given.as_json())
-    else:
-        output.show(f"{given.job_id} is rated {given.score:g}")
+    output.answer(given.as_json(), f"{given.job_id} is rated {given.score:g}")
 
 
 def read_input(text: str | None, assignments: list[str]) -> dict[str, Any]:

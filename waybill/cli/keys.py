@@ -12,7 +12,7 @@ import typer
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
-from waybill.cli.options import ApiKey, ClassName, Json, Url
+from waybill.cli.options import ApiKey, ClassName, Cursor, Json, Limit, Url
 from waybill.cli.organizations import require_known, system_session
 from waybill.cli.output import Output
 
@@ -153,8 +153,8 @@ def list_keys(
         str | None, typer.Option(metavar="PROJECT_ID", show_default="your own", help="Only keys of this project.")
     ] = None,
     ended: Annotated[bool, typer.Option("--ended", help="Include revoked and expired keys.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -165,12 +165,7 @@ def list_keys(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.keys.list(project_id=project, ended=ended, limit=limit, cursor=cursor)
-    if as_json:
-        output.document(page.as_json())
-        return
-    output.show(keys_table(page.data))
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.page(page, keys_table)
 
 
 @app.command(epilog=EPILOG)
@@ -208,10 +203,7 @@ def revoke(key_id: KeyId, url: Url = None, api_key: ApiKey = None, as_json: Json
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         revoked = client.keys.revoke(key_id)
-    if as_json:
-        output.document(revoked.as_json())
-    else:
-        output.show(f"{revoked.id} is revoked")
+    output.answer(revoked.as_json(), f"{revoked.id} is revoked")
 
 
 def _scopes_of(role: str | None) -> list[str]:

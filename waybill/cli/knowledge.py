@@ -10,7 +10,7 @@ import typer
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
-from waybill.cli.options import ApiKey, ClassName, DataClass, Json, Url
+from waybill.cli.options import ApiKey, ClassName, Cursor, DataClass, Json, Limit, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def label(
 
 @app.command("list", epilog=EPILOG)
 def list_bases(
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -82,15 +82,7 @@ def list_bases(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.knowledge_bases.list(limit=limit, cursor=cursor)
-    if as_json:
-        output.document(page.as_json())
-        return
-    if not page.data:
-        output.note("no knowledge bases; create one with: waybill kb create NAME")
-        return
-    output.show(bases_table(page.data))
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.page(page, bases_table, "no knowledge bases; create one with: waybill kb create NAME")
 
 
 @app.command(epilog=EPILOG)

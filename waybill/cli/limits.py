@@ -7,11 +7,13 @@ import typer
 
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, Cursor, Json, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.table import Table
 
     from waybill.client.models import Limit
 
@@ -45,7 +47,7 @@ def list_limits(
     key: Key = None,
     all_: Annotated[bool, typer.Option("--all", help="List every limit that the organization has set.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=200, help="With --all: maximum number of results.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -67,9 +69,8 @@ def list_limits(
     if not found:
         output.note("no limits; set one with: waybill limits set jobs_per_day 1000")
         return
-    _show(output, found)
-    if following:
-        output.note(f"more: --cursor {following}", style="dim")
+    output.show(_table(found))
+    output.more(following)
 
 
 @app.command("set", epilog=EPILOG)
@@ -96,7 +97,7 @@ def set_limit(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         made = client.limits.set(kind, wanted, _scope(project, key))
-    _answer(output, made)
+    output.answer(made.as_json(), _table([made]))
 
 
 @app.command(epilog=EPILOG)
@@ -112,7 +113,7 @@ def remove(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         removed = client.limits.remove(kind, _scope(project, key))
-    _answer(output, removed)
+    output.answer(removed.as_json(), _table([removed]))
 
 
 def _scope(project: str | None, key: str | None) -> str:
@@ -121,14 +122,7 @@ def _scope(project: str | None, key: str | None) -> str:
     return project or key or "organization"
 
 
-def _answer(output: Output, limit: "Limit") -> None:
-    if output.as_json:
-        output.document(limit.as_json())
-    else:
-        _show(output, [limit])
-
-
-def _show(output: Output, limits: "Sequence[Limit]") -> None:
+def _table(limits: "Sequence[Limit]") -> "Table":
     from waybill.cli.tables import table
 
     made = table("FOR", "LIMIT", "VALUE", "USED", "RESETS")
@@ -140,4 +134,4 @@ def _show(output: Output, limits: "Sequence[Limit]") -> None:
             "" if limit.used is None else str(limit.used),
             f"{limit.resets_at:%Y-%m-%d %H:%M} UTC" if limit.resets_at else "",
         )
-    output.show(made)
+    return made

@@ -19,7 +19,7 @@ from waybill.cli import (
     files,
     guard,
     jobs,
-    judging,
+    judge,
     keys,
     knowledge,
     labels,
@@ -92,7 +92,7 @@ app.add_typer(guard.app, name="guard", rich_help_panel=_PART)
 questions.register(jobs.app)
 labels.register(quality.app)
 regression.register(quality.app)
-judging.register(quality.app)
+judge.register(quality.app)
 artifacts.register(jobs.app)
 receipts.register(app, jobs.app, rich_help_panel=_USE)
 quotes.register(app, rich_help_panel=_USE)

@@ -11,7 +11,7 @@ import typer
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, Cursor, Json, Limit, Url
 from waybill.cli.organizations import require_known, system_session
 from waybill.cli.output import Output
 
@@ -72,18 +72,16 @@ def bootstrap(
             email=email,
             issuer=issuer,
         )
-    if as_json:
-        output.document(
-            {
-                "id": encode(MEMBER, made.id),
-                "organization_id": encode(ORGANIZATION, made.organization_id),
-                "issuer": made.issuer,
-                "subject": made.subject,
-                "role": made.role,
-            }
-        )
-    else:
-        output.show(encode(MEMBER, made.id))
+    output.answer(
+        {
+            "id": encode(MEMBER, made.id),
+            "organization_id": encode(ORGANIZATION, made.organization_id),
+            "issuer": made.issuer,
+            "subject": made.subject,
+            "role": made.role,
+        },
+        encode(MEMBER, made.id),
+    )
 
 
 @app.command(epilog=EPILOG)
@@ -100,17 +98,14 @@ def add(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         made = client.members.add(subject, role, email=email, issuer=issuer)
-    if as_json:
-        output.document(made.as_json())
-    else:
-        output.show(made.id)
+    output.answer(made.as_json(), made.id)
 
 
 @app.command("list", epilog=EPILOG)
 def list_members(
     role: Annotated[str | None, typer.Option(show_default=False, help="Only members with this role.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -121,12 +116,7 @@ def list_members(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.members.list(role=role, limit=limit, cursor=cursor)
-    if as_json:
-        output.document(page.as_json())
-        return
-    output.show(members_table(page.data))
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.page(page, members_table)
 
 
 @app.command(epilog=EPILOG)
@@ -149,10 +139,7 @@ def change(
         raise CliError("nothing to change", remedy="see --help", code="no_change", exit_code=Exit.USAGE)
     with connect(url, api_key) as client:
         changed = client.members.change(member_id, changes)
-    if as_json:
-        output.document(changed.as_json())
-    else:
-        output.show(members_table([changed]))
+    output.answer(changed.as_json(), members_table([changed]))
 
 
 @app.command(epilog=EPILOG)
@@ -161,7 +148,4 @@ def remove(member_id: MemberId, url: Url = None, api_key: ApiKey = None, as_json
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         client.members.remove(member_id)
-    if as_json:
-        output.document({"id": member_id, "removed": True})
-    else:
-        output.show(f"{member_id} is removed")
+    output.answer({"id": member_id, "removed": True}, f"{member_id} is removed")

@@ -8,12 +8,14 @@ import typer
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, Cursor, Json, Limit, Url
 from waybill.cli.output import Output
 from waybill.cli.shared_models import Registry, registry
 
 if TYPE_CHECKING:
-    from waybill.client.models import Model, Resource
+    from rich.table import Table
+
+    from waybill.client.models import Model
     from waybill.client.sync.registry import Models
 
 app = typer.Typer(no_args_is_help=True, help="Manage models, their versions and aliases.", epilog=EPILOG)
@@ -21,9 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Manage models, their versions and 
 Name = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.", show_default=False)]
 Number = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="The version's number.", show_default=False)]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Reason, recorded in the history.", show_default=False)]
-Shared = Annotated[bool, typer.Option("--everybody", help="Apply to shared models. Accesses the database directly.")]
-Limit = Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")]
-Cursor = Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")]
+Shared = Annotated[bool, typer.Option("--shared", help="Apply to shared models. Accesses the database directly.")]
 
 
 @app.command("list", epilog=EPILOG)
@@ -34,11 +34,7 @@ def list_models(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.models.list(limit=limit, cursor=cursor)
-    if as_json:
-        output.document(page.as_json())
-        return
-    _show_models(output, page.data)
-    _more(output, page.next_cursor)
+    output.page(page, _models_table)
 
 
 @app.command(epilog=EPILOG)
@@ -53,7 +49,7 @@ def show(model: Name, url: Url = None, api_key: ApiKey = None, as_json: Json = F
     if as_json:
         output.document({**found.as_json(), "versions": [each.as_json() for each in versions]})
         return
-    _show_models(output, [found])
+    output.show(_models_table([found]))
     made = table("VERSION", "STAGE", "DEPLOYMENT", "MODEL THERE", "WINDOW", "CEILING", "PRICED")
     for each in versions:
         window = "" if each.context_window is None else f"{each.context_window:,}"
@@ -77,10 +73,7 @@ def create(
     output = Output(as_json=as_json)
     with registry(url, api_key, shared=shared) as models:
         made = models.create(name, description)
-    if as_json:
-        output.document(made.as_json())
-    else:
-        output.show(made.id)
+    output.answer(made.as_json(), made.id)
 
 
 @app.command("add-version", epilog=EPILOG)
@@ -218,7 +211,7 @@ def retire(
     output = Output(as_json=as_json)
     with registry(url, api_key, shared=shared) as models:
         changed = models.retire(_find(models, model).id, version, reason)
-    _answer(output, changed, f"version {changed.version} is {changed.stage}")
+    output.answer(changed.as_json(), f"version {changed.version} is {changed.stage}")
 
 
 @app.command(epilog=EPILOG)
@@ -235,7 +228,7 @@ def restore(
     output = Output(as_json=as_json)
     with registry(url, api_key, shared=shared) as models:
         changed = models.restore(_find(models, model).id, version, reason)
-    _answer(output, changed, f"version {changed.version} is {changed.stage}")
+    output.answer(changed.as_json(), f"version {changed.version} is {changed.stage}")
 
 
 @app.command(epilog=EPILOG)
@@ -261,7 +254,7 @@ def history(
         who = each.actor_id or each.actor_kind
         made.add_row(moment(each.changed_at), str(each.version), each.cause, each.stage, who, each.reason)
     output.show(made)
-    _more(output, page.next_cursor)
+    output.more(page.next_cursor)
 
 
 @app.command(epilog=EPILOG)
@@ -280,7 +273,7 @@ def resolve(
     with connect(url, api_key) as client:
         found = client.models.resolve(name, capability=capability, project_id=project)
     version = "" if found.version is None else f" version {found.version}"
-    _answer(output, found, f"{found.model}{version} at {found.deployment} ({found.because})")
+    output.answer(found.as_json(), f"{found.model}{version} at {found.deployment} ({found.because})")
 
 
 @app.command(epilog=EPILOG)
@@ -320,7 +313,7 @@ def aliases(
             each.id, each.alias, each.model, pinned, each.project_id or "", each.capability or "", each.applies_to
         )
     output.show(made)
-    _more(output, page.next_cursor)
+    output.more(page.next_cursor)
 
 
 @app.command(epilog=EPILOG)
@@ -342,7 +335,7 @@ def alias(
     Example: waybill models alias default writer --capability knowledge.search
     """
     if shared and (project or capability):
-        raise typer.BadParameter("shared aliases apply everywhere", param_hint="--everybody")
+        raise typer.BadParameter("shared aliases apply everywhere", param_hint="--shared")
     output = Output(as_json=as_json)
     if shared:
         with registry(url, api_key, shared=True) as models:
@@ -350,7 +343,7 @@ def alias(
     else:
         with connect(url, api_key) as client:
             made = client.aliases.set(name, model, version=version, project_id=project, capability=capability)
-    _answer(output, made, made.id)
+    output.answer(made.as_json(), made.id)
 
 
 @app.command(epilog=EPILOG)
@@ -364,7 +357,7 @@ def unalias(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         removed = client.aliases.remove(alias_id)
-    _answer(output, removed, f"{removed.alias} was {removed.model}")
+    output.answer(removed.as_json(), f"{removed.alias} was {removed.model}")
 
 
 def _find(models: "Registry | Models", name: str) -> "Model":
@@ -399,27 +392,15 @@ def _json(value: str, name: str) -> Any:
         raise typer.BadParameter(f"{name} is not JSON", param_hint="--parameter") from None
 
 
-def _more(output: Output, cursor: str | None) -> None:
-    if cursor:
-        output.note(f"more: --cursor {cursor}", style="dim")
-
-
-def _answer(output: Output, made: "Resource", line: str) -> None:
-    if output.as_json:
-        output.document(made.as_json())
-    else:
-        output.show(line)
-
-
 def _answer_model(output: Output, model: "Model") -> None:
-    _answer(output, model, f"{model.name}: version {model.champion} is the champion")
+    output.answer(model.as_json(), f"{model.name}: version {model.champion} is the champion")
 
 
-def _show_models(output: Output, models: "list[Model]") -> None:
+def _models_table(models: "list[Model]") -> "Table":
     from waybill.cli.tables import table
 
     made = table("MODEL", "NAME", "CHAMPION", "VERSIONS", "FOR", "DESCRIPTION")
     for each in models:
         champion = "none" if each.champion is None else str(each.champion)
         made.add_row(each.id, each.name, champion, str(each.version_count), each.applies_to, each.description)
-    output.show(made)
+    return made

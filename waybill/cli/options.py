@@ -47,3 +47,5 @@ Json = Annotated[
     bool,
     typer.Option("--json", callback=_remember_json, help="Print JSON to stdout and errors as JSON to stderr."),
 ]
+Limit = Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")]
+Cursor = Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")]

@@ -8,15 +8,18 @@ import codecs
 import io
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, TypeVar, cast
 
 from core.kit.terminal import escape, neutralize
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from waybill.client.models.base import Page
+
+_Item = TypeVar("_Item")
 # Piped output is read by tools that search lines: wrap it only where a line would be absurd.
 _PIPED_COLUMNS = 160
 
@@ -78,6 +81,28 @@ class Output:
     def _print(self, renderables: "Sequence[RenderableType]") -> None:
         for renderable in renderables:
             self.console.print(renderable, markup=False, highlight=False)
+
+    def answer(self, result: Mapping[str, Any], *shown: "RenderableType") -> None:
+        """The result of a command: `result` as a document under ``--json``, otherwise what is `shown` of it."""
+        if self.as_json:
+            self.document(result)
+        else:
+            self.show(*shown)
+
+    def page(self, page: "Page[_Item]", draw: Callable[[list[_Item]], "RenderableType"], empty: str = "") -> None:
+        """One page of a list, drawn for people, or the note `empty` without items."""
+        if self.as_json:
+            self.document(page.as_json())
+        elif empty and not page.data:
+            self.note(empty)
+        else:
+            self.show(draw(page.data))
+            self.more(page.next_cursor)
+
+    def more(self, cursor: str | None) -> None:
+        """How to read the page that follows, if one does."""
+        if cursor:
+            self.note(f"more: --cursor {cursor}", style="dim")
 
     def write(self, text: str) -> None:
         """Text as it comes, without a newline; silent under ``--json``."""

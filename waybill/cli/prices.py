@@ -88,7 +88,7 @@ def set_price(
     shared: Annotated[
         bool,
         typer.Option(
-            "--everybody",
+            "--shared",
             help="Set a shared price, for every organization without its own. Accesses the database directly.",
         ),
     ] = False,

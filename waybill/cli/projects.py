@@ -7,7 +7,7 @@ import typer
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG, Exit
 from waybill.cli.failures import CliError
-from waybill.cli.options import ApiKey, ClassName, Json, Url
+from waybill.cli.options import ApiKey, ClassName, Cursor, Json, Limit, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def create(
 @app.command("list", epilog=EPILOG)
 def list_projects(
     archived: Annotated[bool, typer.Option("--archived", help="Include archived ones.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -74,12 +74,7 @@ def list_projects(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.projects.list(archived=archived, limit=limit, cursor=cursor)
-    if as_json:
-        output.document(page.as_json())
-        return
-    output.show(projects_table(page.data))
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.page(page, projects_table)
 
 
 @app.command(epilog=EPILOG)

@@ -7,11 +7,11 @@ import typer
 
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, Cursor, Json, Limit, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
-    from waybill.client.models import Prompt
+    pass
 
 app = typer.Typer(no_args_is_help=True, help="Manage versions of prompts.", epilog=EPILOG)
 
@@ -25,8 +25,8 @@ Name = Annotated[
 @app.command("list", epilog=EPILOG)
 def list_prompts(
     name: Annotated[str | None, typer.Option(show_default=False, help="Only versions of this prompt.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -50,8 +50,7 @@ def list_prompts(
         short = f"{each.digest[:_SHOWN]}…"
         made.add_row(each.id, each.name, str(each.version), in_force, each.applies_to, created, short)
     output.show(made)
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.more(page.next_cursor)
 
 
 @app.command(epilog=EPILOG)
@@ -67,10 +66,7 @@ def show(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         found = client.prompts.get(prompt)
-    if as_json:
-        output.document(found.as_json())
-    else:
-        output.show(found.text)
+    output.answer(found.as_json(), found.text)
 
 
 @app.command(epilog=EPILOG)
@@ -95,7 +91,7 @@ def add(
         raise typer.BadParameter("the file is not text in UTF-8", param_hint="FILE") from None
     with connect(url, api_key) as client:
         made = client.prompts.add(name, text, activate=activate_now)
-    _answer(output, made)
+    output.answer(made.as_json(), made.digest)
 
 
 @app.command(epilog=EPILOG)
@@ -116,7 +112,7 @@ def activate(
     with connect(url, api_key) as client:
         digest = client.prompts.get(version).digest if version.startswith("prm_") else version
         made = client.prompts.activate(name, digest)
-    _answer(output, made)
+    output.answer(made.as_json(), made.digest)
 
 
 @app.command(epilog=EPILOG)
@@ -136,14 +132,6 @@ def seed(as_json: Json = False) -> None:
             added = service.seed(session, files)
     finally:
         database.close()
-    if as_json:
-        output.document({"added": added, "unchanged": len(files) - added})
-    else:
-        output.show(f"{added} prompts added; {len(files) - added} already there")
-
-
-def _answer(output: Output, prompt: "Prompt") -> None:
-    if output.as_json:
-        output.document(prompt.as_json())
-    else:
-        output.show(prompt.digest)
+    output.answer(
+        {"added": added, "unchanged": len(files) - added}, f"{added} prompts added; {len(files) - added} already there"
+    )

@@ -6,7 +6,7 @@ import typer
 
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, Cursor, Json, Limit, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def alerts(
         Literal["open", "acknowledged", "closed"] | None,
         typer.Option(show_default="all", help="Only alerts in this state."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")] = 50,
-    cursor: Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
     url: Url = None,
     api_key: ApiKey = None,
     as_json: Json = False,
@@ -141,8 +141,7 @@ def alerts(
             moment(each.raised_at),
         )
     output.show(made)
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.more(page.next_cursor)
 
 
 @app.command(epilog=EPILOG)

@@ -83,10 +83,7 @@ def answer(
                 exit_code=Exit.REFUSED,
                 fields=[{"path": field.path, "message": field.message} for field in problem.fields],
             ) from problem
-    if as_json:
-        output.document(job.as_json())
-    else:
-        output.show(f"{job.id} resumed: it is {job.state}")
+    output.answer(job.as_json(), f"{job.id} resumed: it is {job.state}")
 
 
 def tree(job_id: JobId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:

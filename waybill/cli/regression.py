@@ -195,10 +195,9 @@ def gate(
             output.note(f"{model} can promote any version again")
             return
         made = client.quality.set_gate(model, dataset=dataset_name, min_share=min_share, min_cases=min_cases)
-    if as_json:
-        output.document(made.as_json())
-    else:
-        output.show(f"{made.model_id} can promote versions that pass {made.min_share:.0%} of {made.dataset}")
+    output.answer(
+        made.as_json(), f"{made.model_id} can promote versions that pass {made.min_share:.0%} of {made.dataset}"
+    )
 
 
 def gates(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:

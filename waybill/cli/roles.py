@@ -227,10 +227,10 @@ def reseal(as_json: Json = False) -> None:
         ) from error
     finally:
         database.close()
-    if as_json:
-        output.document({"resealed": count, "pseudonyms": pseudonyms})
-    else:
-        output.show(f"{count} webhook secrets and {pseudonyms} pseudonyms are sealed with the latest keys")
+    output.answer(
+        {"resealed": count, "pseudonyms": pseudonyms},
+        f"{count} webhook secrets and {pseudonyms} pseudonyms are sealed with the latest keys",
+    )
 
 
 def _require_pool(pool: str) -> None:

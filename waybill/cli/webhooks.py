@@ -7,11 +7,13 @@ import typer
 
 from waybill.cli.connect import connect
 from waybill.cli.exits import EPILOG
-from waybill.cli.options import ApiKey, Json, Url
+from waybill.cli.options import ApiKey, Cursor, Json, Limit, Url
 from waybill.cli.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.table import Table
 
     from waybill.client.models import WebhookDelivery, WebhookEndpoint
 
@@ -28,8 +30,6 @@ Events = Annotated[
     typer.Option("--event", show_default="all", help="Event to send, for example job.failed. Repeatable."),
 ]
 Overlap = Annotated[int, typer.Option(min=0, max=168, help="Hours for which the old secret also signs.")]
-Limit = Annotated[int, typer.Option(min=1, max=200, help="Maximum number of results.")]
-Cursor = Annotated[str | None, typer.Option(show_default=False, help="Cursor from the previous page.")]
 
 
 @app.command(epilog=EPILOG)
@@ -60,14 +60,7 @@ def list_endpoints(
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
         page = client.webhooks.list(limit=limit, cursor=cursor)
-    if as_json:
-        output.document({"data": [each.as_json() for each in page.data], "next_cursor": page.next_cursor})
-    elif page.data:
-        _show_endpoints(output, page.data)
-        if page.next_cursor:
-            output.note(f"more: --cursor {page.next_cursor}", style="dim")
-    else:
-        output.note("no endpoints; add one with: waybill webhooks create https://…")
+    output.page(page, _endpoints_table, "no endpoints; add one with: waybill webhooks create https://…")
 
 
 @app.command(epilog=EPILOG)
@@ -163,7 +156,7 @@ def send_test(endpoint_id: EndpointId, url: Url = None, api_key: ApiKey = None, 
     """Send a test message. See its outcome with `waybill webhooks delivery`."""
     output = Output(as_json=as_json)
     with connect(url, api_key) as client:
-        _show_deliveries(output, [client.webhooks.test(endpoint_id)])
+        _answer_delivery(output, client.webhooks.test(endpoint_id))
 
 
 @app.command(epilog=EPILOG)
@@ -188,12 +181,7 @@ def deliveries(
         page = client.webhooks.deliveries(
             endpoint_id=endpoint, job_id=job, state=state, event=event, limit=limit, cursor=cursor
         )
-    if as_json:
-        output.document({"data": [each.as_json() for each in page.data], "next_cursor": page.next_cursor})
-        return
-    _show_deliveries(output, page.data)
-    if page.next_cursor:
-        output.note(f"more: --cursor {page.next_cursor}", style="dim")
+    output.page(page, _deliveries_table)
 
 
 @app.command(epilog=EPILOG)
@@ -207,7 +195,7 @@ def delivery(delivery_id: DeliveryId, url: Url = None, api_key: ApiKey = None, a
     if as_json:
         output.document(found.as_json())
         return
-    _show_deliveries(output, [found])
+    output.show(_deliveries_table([found]))
     attempts = table("ATTEMPT", "BEGAN", "TOOK", "STATUS", "ERROR")
     for each in found.attempt_list:
         status = "" if each.status is None else str(each.status)
@@ -239,15 +227,12 @@ def redeliver(
     output = Output(as_json=as_json)
     if since is None:
         with connect(url, api_key) as client:
-            _show_deliveries(output, [client.webhooks.redeliver(what)])
+            _answer_delivery(output, client.webhooks.redeliver(what))
         return
     moment = _moment(since)
     with connect(url, api_key) as client:
         count = client.webhooks.redeliver_since(what, moment, with_delivered=with_delivered)
-    if as_json:
-        output.document({"deliveries": count})
-    else:
-        output.show(f"{count} deliveries will be sent again")
+    output.answer({"deliveries": count}, f"{count} deliveries will be sent again")
 
 
 def _moment(text: str) -> datetime:
@@ -266,10 +251,7 @@ def _moment(text: str) -> datetime:
 
 
 def _answer(output: Output, endpoint: "WebhookEndpoint") -> None:
-    if output.as_json:
-        output.document(endpoint.as_json())
-    else:
-        _show_endpoints(output, [endpoint])
+    output.answer(endpoint.as_json(), _endpoints_table([endpoint]))
 
 
 def _answer_with_secret(output: Output, document: dict[str, Any], shown: str | None) -> None:
@@ -283,7 +265,7 @@ def _answer_with_secret(output: Output, document: dict[str, Any], shown: str | N
     output.write(f"{shown}\n")
 
 
-def _show_endpoints(output: Output, endpoints: "Sequence[WebhookEndpoint]") -> None:
+def _endpoints_table(endpoints: "Sequence[WebhookEndpoint]") -> "Table":
     from waybill.cli.tables import table
 
     made = table("ID", "URL", "EVENTS", "STATE")
@@ -291,18 +273,19 @@ def _show_endpoints(output: Output, endpoints: "Sequence[WebhookEndpoint]") -> N
         state = f"{each.state} ({each.disabled_reason})" if each.disabled_reason else each.state
         failing = f", failing since {each.failing_since:%Y-%m-%d %H:%M} UTC" if each.failing_since else ""
         made.add_row(each.id, each.url, ", ".join(each.events) or "all", state + failing)
-    output.show(made)
+    return made
 
 
-def _show_deliveries(output: Output, found: "Sequence[WebhookDelivery]") -> None:
+def _answer_delivery(output: Output, delivery: "WebhookDelivery") -> None:
+    output.answer(delivery.as_json(), _deliveries_table([delivery]))
+
+
+def _deliveries_table(found: "Sequence[WebhookDelivery]") -> "Table":
     from waybill.cli.tables import moment, table
 
-    if output.as_json:
-        output.document(found[0].as_json())
-        return
     made = table("ID", "EVENT", "ABOUT", "STATE", "ATTEMPTS", "LAST", "NEXT")
     for each in found:
         last = each.last_error or ("" if each.last_status is None else str(each.last_status))
         following = moment(each.next_attempt_at)
         made.add_row(each.id, each.event, each.job_id or "", each.state, str(each.attempts), last, following)
-    output.show(made)
+    return made

@@ -47,7 +47,7 @@ class JobQuestion(Base):
 
 
 class JobChild(Base):
-    """The child that a job's call became. `told`: the parent's events report that it has ended."""
+    """The child that a job's call became. `reported`: the parent's events report that it has ended."""
 
     __tablename__ = "job_children"
     __table_args__ = (
@@ -60,4 +60,4 @@ class JobChild(Base):
     organization_id: Mapped[UUID]
     child_id: Mapped[UUID]
     position: Mapped[int] = mapped_column(Integer)
-    told: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    reported: Mapped[bool] = mapped_column("told", Boolean, server_default=text("false"))

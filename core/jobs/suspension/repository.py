@@ -84,8 +84,8 @@ SELECT event.job_id, event.id, event.previous, event.type, event.attempt, event.
 FROM jobs AS parent JOIN job_events AS event ON event.job_id = parent.id
 WHERE parent.id = :parent_id AND parent.organization_id = :organization_id AND event.job_id = :parent_id
   AND event.id >= (
-    SELECT told.id FROM job_events AS told WHERE told.job_id = :parent_id AND told.type = 'child.finished'
-      AND told.data ->> 'job_id' = typeid('job', :child_id))
+    SELECT event.id FROM job_events AS event WHERE event.job_id = :parent_id AND event.type = 'child.finished'
+      AND event.data ->> 'job_id' = typeid('job', :child_id))
 ORDER BY event.id LIMIT 100
 """)
 

@@ -119,14 +119,7 @@ class MemberService:
         if role is not None and role is not before.role:
             require_covers(principal, before.role.scopes | role.scopes, f"make a member with role {before.role} {role}")
             self._require_another_owner(session, before)
-        changed = repository.update(
-            session,
-            principal.organization_id,
-            member_id,
-            role=role,
-            email=changes.get("email"),
-            sets_email="email" in changes,
-        )
+        changed = repository.change(session, principal.organization_id, member_id, changes)
         if changed is None:
             raise _not_found(member_id)
         detail = {"changed": sorted(changes), "role_before": before.role.value, "role": changed.role.value}
@@ -141,7 +134,7 @@ class MemberService:
         before = self._lock(session, principal, member_id)
         require_covers(principal, before.role.scopes, f"remove a member with the role {before.role}")
         self._require_another_owner(session, before)
-        if not repository.delete(session, principal.organization_id, member_id):
+        if not repository.remove(session, principal.organization_id, member_id):
             raise _not_found(member_id)
         views.delete_of_person(session, before.organization_id, before.issuer, before.subject)
         _record(session, AuditAction.MEMBER_REMOVE, before, principal.actor, {"role": before.role.value})

@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+import sqlalchemy
+from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Session
 
+from core.keys import models
 from core.kit.data_classes import DataClass
-from core.kit.db import Executor
+from core.kit.db import Executor, Statement, columns_of
 from core.kit.ids import new_id
-from core.kit.json_values import dumps
-
-_COLUMNS = "id, organization_id, name, cost_centre, owner, labels, created_at, archived_at, data_class"
 
 _ORGANIZATION = text("SELECT id, name, created_at FROM organizations WHERE id = :organization_id")
 _ORGANIZATIONS = text("SELECT id, name, created_at FROM organizations ORDER BY name")
@@ -21,32 +22,6 @@ _ENSURE_ORGANIZATION = text(
     "INSERT INTO organizations (id, name) VALUES (:id, :name) ON CONFLICT (name) DO NOTHING RETURNING id"
 )
 _ORGANIZATION_BY_NAME = text("SELECT id FROM organizations WHERE name = :name")
-_NAMES = text("SELECT name FROM projects WHERE organization_id = :organization_id ORDER BY name")
-_INSERT = text(
-    "INSERT INTO projects (id, organization_id, name, cost_centre, owner, labels, data_class)"
-    " VALUES (:id, :organization_id, :name, :cost_centre, :owner, CAST(:labels AS jsonb), :data_class)"
-    f" ON CONFLICT (organization_id, name) DO NOTHING RETURNING {_COLUMNS}"
-)
-_GET = text(f"SELECT {_COLUMNS} FROM projects WHERE id = :id AND organization_id = :organization_id")
-_BY_NAME = text(f"SELECT {_COLUMNS} FROM projects WHERE name = :name AND organization_id = :organization_id")
-_LIST = text(
-    f"SELECT {_COLUMNS} FROM projects WHERE organization_id = :organization_id"
-    " AND (CAST(:cursor AS uuid) IS NULL OR id < :cursor) AND (:with_archived OR archived_at IS NULL)"
-    " AND (CAST(:name AS text) IS NULL OR name = :name) ORDER BY id DESC LIMIT :limit"
-)
-_UPDATE = text(
-    "UPDATE projects SET name = CASE WHEN :sets_name THEN :name ELSE name END,"
-    " cost_centre = CASE WHEN :sets_cost_centre THEN :cost_centre ELSE cost_centre END,"
-    " owner = CASE WHEN :sets_owner THEN :owner ELSE owner END,"
-    " labels = CASE WHEN :sets_labels THEN CAST(:labels AS jsonb) ELSE labels END,"
-    " data_class = coalesce(CAST(:data_class AS data_class), data_class)"
-    f" WHERE id = :id AND organization_id = :organization_id RETURNING {_COLUMNS}"
-)
-_ARCHIVE = text(
-    "UPDATE projects SET archived_at = CASE WHEN :archived THEN now() END"
-    " WHERE id = :id AND organization_id = :organization_id AND (archived_at IS NOT NULL) <> :archived"
-    f" RETURNING {_COLUMNS}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +47,11 @@ class Project:
     archived_at: datetime | None
     data_class: DataClass
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "data_class", DataClass(self.data_class))
 
-def _project(row: Row[Any]) -> Project:
-    return Project(**{**row._asdict(), "data_class": DataClass(row.data_class)})
+
+_COLUMNS = columns_of(models.Project, Project)
 
 
 def organization(session: Executor, organization_id: UUID) -> Organization | None:
@@ -102,13 +79,14 @@ def ensure_organization(session: Executor, name: str) -> UUID:
     return found
 
 
-def names(session: Executor, organization_id: UUID) -> list[str]:
+def names(session: Session, organization_id: UUID) -> Sequence[str]:
     """The names of all projects of the organization."""
-    return list(session.execute(_NAMES, {"organization_id": organization_id}).scalars())
+    found = select(models.Project.name).where(models.Project.organization_id == organization_id)
+    return session.execute(found.order_by(models.Project.name)).scalars().all()
 
 
 def insert(
-    session: Executor,
+    session: Session,
     organization_id: UUID,
     name: str,
     *,
@@ -118,64 +96,64 @@ def insert(
     data_class: DataClass = DataClass.PUBLIC,
 ) -> Project | None:
     """A new project; None when the organization already has one of that name."""
-    row = session.execute(
-        _INSERT,
-        {
-            "id": new_id(),
-            "organization_id": organization_id,
-            "name": name,
-            "cost_centre": cost_centre,
-            "owner": owner,
-            "labels": dumps(dict(labels or {})).decode(),
-            "data_class": data_class,
-        },
-    ).one_or_none()
-    return None if row is None else _project(row)
+    new = postgresql.insert(models.Project).values(
+        id=new_id(),
+        organization_id=organization_id,
+        name=name,
+        cost_centre=cost_centre,
+        owner=owner,
+        labels=dict(labels or {}),
+        data_class=data_class,
+    )
+    once = new.on_conflict_do_nothing(index_elements=("organization_id", "name"))
+    return _one(session, once.returning(*_COLUMNS))
 
 
 def get(session: Executor, organization_id: UUID, project_id: UUID) -> Project | None:
     """The project, or None when the organization has no such project."""
-    row = session.execute(_GET, {"id": project_id, "organization_id": organization_id}).one_or_none()
-    return None if row is None else _project(row)
+    return _one(session, select(*_COLUMNS).where(*_is(organization_id, project_id)))
 
 
-def by_name(session: Executor, organization_id: UUID, name: str) -> Project | None:
+def by_name(session: Session, organization_id: UUID, name: str) -> Project | None:
     """The organization's project named `name`."""
-    row = session.execute(_BY_NAME, {"name": name, "organization_id": organization_id}).one_or_none()
-    return None if row is None else _project(row)
+    named = select(*_COLUMNS).where(models.Project.organization_id == organization_id, models.Project.name == name)
+    return _one(session, named)
 
 
 def list_all(
     session: Executor, organization_id: UUID, *, cursor: UUID | None, limit: int, with_archived: bool, name: str | None
 ) -> Sequence[Project]:
     """A page of the organization's projects with ids below `cursor`, newest first."""
-    rows = session.execute(
-        _LIST,
-        {
-            "organization_id": organization_id,
-            "cursor": cursor,
-            "limit": limit,
-            "with_archived": with_archived,
-            "name": name,
-        },
-    )
-    return [_project(row) for row in rows]
+    page = select(*_COLUMNS).where(models.Project.organization_id == organization_id)
+    if cursor is not None:
+        page = page.where(models.Project.id < cursor)
+    if not with_archived:
+        page = page.where(models.Project.archived_at.is_(None))
+    if name is not None:
+        page = page.where(models.Project.name == name)
+    return [Project(*row) for row in session.execute(page.order_by(models.Project.id.desc()).limit(limit))]
 
 
-def update(session: Executor, organization_id: UUID, project_id: UUID, changes: Mapping[str, Any]) -> Project | None:
+def update(session: Session, organization_id: UUID, project_id: UUID, changes: Mapping[str, Any]) -> Project | None:
     """Set `name`, `cost_centre`, `owner`, `labels`, `data_class` from `changes`. None: there is no such project."""
-    parameters: dict[str, Any] = {"id": project_id, "organization_id": organization_id}
-    for column in ("name", "cost_centre", "owner", "labels"):
-        parameters[f"sets_{column}"] = column in changes
-        parameters[column] = changes.get(column)
-    parameters["data_class"] = changes.get("data_class")
-    parameters["labels"] = dumps(dict(changes.get("labels") or {})).decode()
-    row = session.execute(_UPDATE, parameters).one_or_none()
-    return None if row is None else _project(row)
+    values = {**changes, "data_class": changes.get("data_class") or models.Project.data_class}
+    if "labels" in changes:
+        values["labels"] = changes["labels"] or {}
+    changed = sqlalchemy.update(models.Project).where(*_is(organization_id, project_id)).values(values)
+    return _one(session, changed.returning(*_COLUMNS))
 
 
-def set_archived(session: Executor, organization_id: UUID, project_id: UUID, archived: bool) -> Project | None:
+def set_archived(session: Session, organization_id: UUID, project_id: UUID, archived: bool) -> Project | None:
     """Archive or restore; None when nothing changes, or when there is no such project."""
-    parameters = {"id": project_id, "organization_id": organization_id, "archived": archived}
-    row = session.execute(_ARCHIVE, parameters).one_or_none()
-    return None if row is None else _project(row)
+    is_archived = models.Project.archived_at.is_not(None)
+    changed = sqlalchemy.update(models.Project).where(*_is(organization_id, project_id), is_archived != archived)
+    return _one(session, changed.values(archived_at=func.now() if archived else None).returning(*_COLUMNS))
+
+
+def _is(organization_id: UUID, project_id: UUID) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return models.Project.id == project_id, models.Project.organization_id == organization_id
+
+
+def _one(session: Executor, statement: Statement) -> Project | None:
+    row = session.execute(statement).one_or_none()
+    return None if row is None else Project(*row)

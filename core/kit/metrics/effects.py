@@ -6,14 +6,14 @@ _DELIVERY_SECONDS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3
 
 TOOL_CALLS = counter(
     "waybill_tool_calls",
-    "Calls of tools and web searches (server web_search), further tries left out, by how they ended: done, refused,"
+    "Tool calls and web searches (server web_search), without retries, by outcome: done, refused,"
     " failed, or unknown (cut off, or the server did not say).",
     ("server", "tool", "outcome"),
     by=("worker",),
 )
 TOOL_CALL_DURATION = histogram(
     "waybill_tool_call_duration_seconds",
-    "How long calls of tools took, pauses and further tries included.",
+    "Duration of tool calls, including pauses and retries.",
     ("server", "tool"),
     by=("worker",),
     buckets=REQUEST_SECONDS,
@@ -21,13 +21,13 @@ TOOL_CALL_DURATION = histogram(
 )
 WEBHOOK_ATTEMPTS = counter(
     "waybill_webhook_attempts",
-    "Attempts to deliver a webhook, by what came of them.",
+    "Attempts to deliver a webhook, by outcome.",
     ("outcome",),
     by=("deliverer",),
 )
 WEBHOOK_ATTEMPT_DURATION = histogram(
     "waybill_webhook_attempt_duration_seconds",
-    "How long attempts to deliver a webhook took, by whether the receiver took it: delivered or failed.",
+    "Duration of attempts to deliver a webhook, by outcome: delivered or failed.",
     ("outcome",),
     by=("deliverer",),
     buckets=REQUEST_SECONDS,
@@ -35,7 +35,7 @@ WEBHOOK_ATTEMPT_DURATION = histogram(
 )
 WEBHOOK_DELIVERY = histogram(
     "waybill_webhook_delivery_seconds",
-    "From the making of a message to the receiver's taking it, failed attempts and pauses between them included.",
+    "Time from the creation of a message to its delivery, including failed attempts and the pauses between them.",
     by=("deliverer",),
     buckets=_DELIVERY_SECONDS,
 )
@@ -47,14 +47,14 @@ WEBHOOK_ENDPOINTS_DISABLED = counter(
 )
 WEBHOOK_BACKLOG = gauge(
     "waybill_webhook_backlog",
-    "Pending deliveries, by state: due, later (under way, or waiting for the next try), or paused with their endpoint.",
+    "Pending deliveries by state: due, later (in progress, or waiting for a retry), or paused with their endpoint.",
     ("state",),
     by=("dispatcher",),
     mode="mostrecent",
 )
 WEBHOOK_OLDEST_DUE = gauge(
     "waybill_webhook_oldest_due_seconds",
-    "How long the oldest due delivery has been due; 0 when none is.",
+    "Time since the oldest due delivery became due; 0 if none is due.",
     by=("dispatcher",),
     mode="mostrecent",
 )

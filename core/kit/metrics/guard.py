@@ -6,7 +6,7 @@ from core.kit.metrics.families import REQUEST_SECONDS, counter, histogram
 
 GUARD_FINDINGS = counter(
     "waybill_guard_findings",
-    "What the guard found in texts, by kind and by what the policy did about it; a tenant's own kinds are custom.",
+    "Findings of the guard, by kind and the policy's action; kinds that a tenant defines are custom.",
     ("kind", "action"),
     by=("api", "worker"),
 )
@@ -19,19 +19,19 @@ GUARD_VERDICTS = counter(
 )
 GUARD_SCREEN_DURATION = histogram(
     "waybill_guard_screen_duration_seconds",
-    "How long a screening took for the process that asked for it, by border.",
+    "Duration of a screening in the process that requested it, by direction.",
     ("direction",),
     by=("api", "worker"),
     buckets=REQUEST_SECONDS,
 )
 GUARD_UNAVAILABLE = counter(
     "waybill_guard_unavailable",
-    "Analyses that this process asked for and did not get.",
+    "Analyses that this process requested without success.",
     by=("api", "worker"),
 )
 GUARD_REQUESTS = histogram(
     "waybill_guard_request_duration_seconds",
-    "How long the analyzer took for requests, by how they ended: answered, refused, overloaded or late.",
+    "Duration of requests to the analyzer, by outcome: answered, refused, overloaded or late.",
     ("outcome",),
     by=("guard",),
     buckets=REQUEST_SECONDS,
@@ -39,7 +39,7 @@ GUARD_REQUESTS = histogram(
 GUARD_CHARACTERS = counter("waybill_guard_characters", "Characters that the analyzer has analyzed.", by=("guard",))
 GUARD_CHILDREN_LOST = counter(
     "waybill_guard_children_lost",
-    "Children of the analyzer that were ended over what they analyzed, by why.",
+    "Child processes of the analyzer that were stopped because of the text they analyzed, by cause.",
     ("cause",),
     by=("guard",),
 )

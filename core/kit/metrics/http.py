@@ -4,13 +4,13 @@ from core.kit.metrics.families import REQUEST_SECONDS, WAIT_SECONDS, counter, ga
 
 HTTP_REQUESTS = counter(
     "waybill_http_requests",
-    "Requests answered, by route template and status class.",
+    "Requests by route template and status class.",
     ("method", "route", "status"),
     by=("api",),
 )
 HTTP_DURATION = histogram(
     "waybill_http_request_duration_seconds",
-    "Time to the last byte of an answer; streams are left out.",
+    "Time to the last byte of a response, without streams.",
     ("method", "route"),
     by=("api",),
     buckets=REQUEST_SECONDS,
@@ -18,24 +18,24 @@ HTTP_DURATION = histogram(
 )
 JOBS_SUBMITTED = counter(
     "waybill_jobs_submitted",
-    "Jobs accepted by this process: requests, and the dispatcher's lines of batches. Child jobs are left out.",
+    "Jobs accepted by this process: requests, and lines of batches in the dispatcher. Without child jobs.",
     ("capability",),
     by=("api", "dispatcher"),
 )
 SUBMISSIONS_REPLAYED = counter(
     "waybill_submissions_replayed",
-    "Submissions answered with the job that their Idempotency-Key had made before.",
+    "Submissions that returned the earlier job with the same Idempotency-Key.",
     by=("api",),
 )
 SSE_STREAMS_OPEN = gauge("waybill_sse_streams_open", "Event streams open now.", by=("api",), mode="livesum")
 STREAM_LAG = histogram(
     "waybill_stream_lag_seconds",
-    "From the making of a live event to its sending to a client; what a client catches up on is left out.",
+    "Time from the creation of a live event to its transmission, without events that a client catches up on.",
     by=("api",),
     buckets=WAIT_SECONDS,
 )
 STREAM_CATCH_UPS = counter(
     "waybill_stream_catch_ups",
-    "Times that a reader of a stream had to read what it may have missed, its first reading included.",
+    "Reads of events that a stream may have missed, including the first read.",
     by=("api",),
 )

@@ -16,87 +16,87 @@ from core.kit.metrics.families import (
 
 LIVE_PUBLISH_FAILURES = counter(
     "waybill_live_publish_failures",
-    "Live events or hints that Redis did not take; the jobs are not affected.",
+    "Live events or hints that Redis did not accept; jobs are not affected.",
     by=("api", "dispatcher", "worker"),
 )
 WORKER_REPLACEMENTS = counter(
     "waybill_worker_replacements",
-    "Worker processes of a pool that were replaced, by why: crashed, memory, jobs, or a job that ran alone was lost.",
+    "Replaced worker processes of a pool, by cause: crashed, memory, jobs, or isolated (an isolated job was lost).",
     ("pool", "cause"),
     by=("worker",),
 )
 DISPATCHED_JOBS = counter("waybill_dispatched_jobs", "Jobs handed to the broker.", ("pool",), by=("dispatcher",))
 POOL_ROUND = gauge(
     "waybill_pool_round_timestamp_seconds",
-    "When this dispatcher last began to hand out jobs of the pool, in Unix time; 0 where it has only stood by.",
+    "Start of this dispatcher's last round for the pool, in Unix time; 0 on a standby.",
     ("pool",),
     by=("dispatcher",),
     mode="max",
 )
 POOL_SLOTS = gauge(
     "waybill_pool_slots",
-    "Slots that live workers announce, as the pool's dispatcher last read them; 0 where it stands by.",
+    "Slots announced by live workers, as last read by the pool's dispatcher; 0 on a standby.",
     ("pool",),
     by=("dispatcher",),
     mode="mostrecent",
 )
 POOL_SLOTS_BUSY = gauge(
     "waybill_pool_slots_busy",
-    "Jobs of the pool that are running, as its dispatcher last read them; over waybill_pool_slots, its utilization.",
+    "Running jobs of the pool, as last read by its dispatcher. Divided by waybill_pool_slots: its utilization.",
     ("pool",),
     by=("dispatcher",),
     mode="mostrecent",
 )
 QUEUE_DEPTH = gauge(
     "waybill_queue_depth",
-    "Jobs not ended, per pool and state.",
+    "Jobs that have not ended, by pool and state.",
     ("pool", "state"),
     by=("dispatcher",),
     mode="mostrecent",
 )
 QUEUE_OLDEST_WAIT = gauge(
     "waybill_queue_oldest_wait_seconds",
-    "Age of the oldest job that is due, per pool and state.",
+    "Age of the oldest due job, by pool and state.",
     ("pool", "state"),
     by=("dispatcher",),
     mode="mostrecent",
 )
 SWEPT_JOBS = counter(
     "waybill_swept_jobs",
-    "Jobs that the dispatcher moved on, by what became of them (requeued, failed, cancelled, expired) and why."
+    "Jobs that the dispatcher moved, by outcome (requeued, failed, cancelled, expired) and reason."
     " Requeued because of worker_lost: a recovery after a lost lease.",
     ("pool", "outcome", "reason"),
     by=("dispatcher",),
 )
 MESSAGES_LOST = counter(
     "waybill_messages_lost",
-    "Jobs that became due again because the broker had lost their message.",
+    "Jobs that became due again because the broker lost their message.",
     ("pool",),
     by=("dispatcher",),
 )
 WORKER_SLOTS = gauge("waybill_worker_slots", "Slots of this worker.", ("pool",), by=("worker",), mode="livesum")
 WORKER_SLOTS_BUSY = gauge(
     "waybill_worker_slots_busy",
-    "Attempts that this worker runs now, those of jobs that run in a process of their own left out.",
+    "Attempts that this worker is running, without isolated jobs.",
     ("pool",),
     by=("worker",),
     mode="livesum",
 )
 DUPLICATES_REFUSED = counter(
     "waybill_duplicate_messages_refused",
-    "Messages that led to no attempt: delivered twice, or their job was taken, has ended or was cancelled meanwhile.",
+    "Messages without an attempt: delivered twice, or the job was already claimed, ended or cancelled.",
     ("pool",),
     by=("worker",),
 )
 LEASES_LOST = counter(
     "waybill_leases_lost",
-    "Attempts that found their job taken from them, because its lease had run out.",
+    "Attempts that lost their job because its lease expired.",
     ("capability",),
     by=("worker",),
 )
 JOB_WAIT = histogram(
     "waybill_job_wait_seconds",
-    "From being due to the start of the first attempt.",
+    "Time from when a job is due to the start of its first attempt.",
     ("capability",),
     by=("worker",),
     buckets=WAIT_SECONDS,
@@ -104,7 +104,7 @@ JOB_WAIT = histogram(
 )
 JOB_ATTEMPT_DURATION = histogram(
     "waybill_job_attempt_duration_seconds",
-    "How long attempts ran, by how they ended.",
+    "Duration of attempts, by outcome.",
     ("capability", "outcome"),
     by=("worker",),
     buckets=JOB_SECONDS,
@@ -112,13 +112,13 @@ JOB_ATTEMPT_DURATION = histogram(
 )
 ATTEMPTS_ENDED = counter(
     "waybill_job_attempts_ended",
-    "Attempts that ended without a result, by how, and the error's code or the reason.",
+    "Attempts without a result, by outcome and error code or reason.",
     ("capability", "outcome", "reason"),
     by=("worker",),
 )
 STEP_DURATION = histogram(
     "waybill_job_step_duration_seconds",
-    "How long the steps of attempts took, by how they ended: succeeded, failed, suspended or interrupted.",
+    "Duration of steps, by outcome: succeeded, failed, suspended or interrupted.",
     ("capability", "step", "outcome"),
     by=("worker",),
     buckets=JOB_SECONDS,

@@ -24,7 +24,7 @@ MODEL_CALLS = counter(
 )
 MODEL_CALL_DURATION = histogram(
     "waybill_model_call_duration_seconds",
-    "From a call's start to its end, whatever that was; answers from the cache are left out.",
+    "Duration of a call, whatever its outcome, without cached responses.",
     ("operation", *MODEL_LABELS),
     by=("worker",),
     buckets=_CALL_SECONDS,
@@ -32,7 +32,7 @@ MODEL_CALL_DURATION = histogram(
 )
 MODEL_FIRST_TOKEN = histogram(
     "waybill_model_time_to_first_token_seconds",
-    "From a chat's start to the first piece that the model produced, reasoning included.",
+    "Time from the start of a chat to the first output of the model, including reasoning.",
     MODEL_LABELS,
     by=("worker",),
     buckets=_FIRST_TOKEN_SECONDS,
@@ -40,7 +40,7 @@ MODEL_FIRST_TOKEN = histogram(
 )
 MODEL_OUTPUT_SPEED = histogram(
     "waybill_model_output_tokens_per_second",
-    "Output tokens of a chat after its first piece, over the time from then to the end.",
+    "Output tokens per second of a chat, after its first output.",
     MODEL_LABELS,
     by=("worker",),
     buckets=_TOKENS_PER_SECOND,
@@ -54,20 +54,20 @@ MODEL_RESTS = counter(
 )
 MODEL_REST_SECONDS = counter(
     "waybill_model_rest_seconds",
-    "Seconds that calls have waited before another try, by why.",
+    "Seconds that calls waited before a retry, by cause.",
     ("deployment", "operation", "cause"),
     by=("worker",),
 )
 MODEL_BREAKER_STATE = gauge(
     "waybill_model_breaker_state",
-    "The circuit breaker of a deployment in this process: 0 closed, 1 half-open (one call probes), 2 open.",
+    "State of a deployment's circuit breaker in this process: 0 closed, 1 half-open (one call probes), 2 open.",
     ("deployment", "operation"),
     by=("worker",),
     mode="livemax",
 )
 MODEL_FALLBACKS = counter(
     "waybill_model_fallbacks",
-    "Chats that were handed on to the next model of a chain, by the deployment that was given up and the error's code.",
+    "Chats that fell back to the next model, by the abandoned deployment and error code.",
     ("deployment", "code"),
     by=("worker",),
 )

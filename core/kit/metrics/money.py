@@ -14,36 +14,36 @@ from core.kit.metrics.models import MODEL_LABELS, ModelLabels
 
 TOKENS = counter(
     "waybill_tokens",
-    "Tokens and other units of settled calls, by kind. A token counts in exactly one kind.",
+    "Tokens and other units of settled calls, by kind. Each token counts in exactly one kind.",
     ("capability", *MODEL_LABELS, "kind"),
     by=("worker",),
 )
 SPEND = counter(
     "waybill_spend_usd",
-    "US dollars of settled calls. What the dispatcher settles for a lost worker is in waybill_swept_calls_total.",
+    "US dollars of settled calls, without those settled for lost workers (waybill_swept_calls_total).",
     ("capability", *MODEL_LABELS),
     by=("worker",),
 )
 UNPRICED_CALLS = counter(
     "waybill_unpriced_calls",
-    "Settled calls of which something had no price, and so no part in their amount.",
+    "Settled calls with a part that has no price and is not in their amount.",
     ("provider", "model"),
     by=("worker",),
 )
 SWEPT_CALLS = counter(
     "waybill_swept_calls",
-    "Calls of lost workers that the dispatcher settled.",
+    "Calls of lost workers, settled by the dispatcher.",
     by=("dispatcher",),
 )
 ORGANIZATION_SPEND = counter(
     "waybill_organization_spend_usd",
-    "US dollars of settled calls of the organizations that WAYBILL_METRICS_ORGANIZATIONS names.",
+    "US dollars of settled calls, for the organizations in WAYBILL_METRICS_ORGANIZATIONS.",
     ("organization", "capability"),
     by=("worker",),
 )
 ORGANIZATION_ATTEMPTS = counter(
     "waybill_organization_job_attempts",
-    "Attempts that ended, of jobs of the organizations that WAYBILL_METRICS_ORGANIZATIONS names.",
+    "Ended attempts, for the organizations in WAYBILL_METRICS_ORGANIZATIONS.",
     ("organization", "capability", "outcome"),
     by=("worker",),
 )
@@ -57,7 +57,7 @@ BUDGETS = gauge(
 )
 BUDGETS_EXHAUSTING_SOON = gauge(
     "waybill_budgets_exhausting_soon",
-    "Hard budgets that are not exhausted, and are forecast to be within 24 hours.",
+    "Hard budgets that are forecast to be exhausted within 24 hours.",
     by=("dispatcher",),
     mode="mostrecent",
 )
@@ -74,13 +74,13 @@ RESERVATIONS_OPEN = gauge(
 )
 RESERVED = gauge(
     "waybill_reserved_usd",
-    "US dollars that are set aside for open job trees and not settled.",
+    "US dollars reserved for open job trees and not settled yet.",
     by=("dispatcher",),
     mode="mostrecent",
 )
 INVARIANT_VIOLATIONS = gauge(
     "waybill_invariant_violations",
-    "What does not agree between balances, reservations, ledger and audit trail, at the last check.",
+    "Mismatches between balances, reservations, ledger and audit trail, at the last check.",
     by=("dispatcher",),
     mode="max",
 )

@@ -4,7 +4,7 @@ from core.kit.metrics.families import EVERY, JOB_SECONDS, WAIT_SECONDS, counter,
 
 DATABASE_CONNECTIONS_MAX = gauge(
     "waybill_database_connections_max",
-    "Connections to Postgres that this process may have at once.",
+    "Maximum number of connections of this process to Postgres.",
     by=("api", "dispatcher", "deliverer", "worker"),
     mode="livesum",
 )
@@ -16,21 +16,21 @@ DATABASE_CONNECTIONS_BUSY = gauge(
 )
 DATABASE_WAIT = histogram(
     "waybill_database_wait_seconds",
-    "How long work waited for a connection to Postgres, served or timed_out; what found one free is left out.",
+    "Time that work waited for a connection to Postgres, served or timed_out, without work that found a free one.",
     ("outcome",),
     by=("api", "dispatcher", "deliverer", "worker"),
     buckets=WAIT_SECONDS,
 )
 TABLE_BYTES = gauge(
     "waybill_table_size_bytes",
-    "Size of a table, its partitions, indexes and long values included.",
+    "Size of a table, including partitions, indexes and TOAST values.",
     ("table",),
     by=("dispatcher",),
     mode="mostrecent",
 )
 TABLE_ROWS = gauge(
     "waybill_table_rows",
-    "Rows of a table and its partitions as Postgres estimates them, by whether they are live or dead.",
+    "Rows of a table and its partitions, live or dead, as estimated by Postgres.",
     ("table", "state"),
     by=("dispatcher",),
     mode="mostrecent",
@@ -43,19 +43,19 @@ AUDIT_INBOX = gauge(
 )
 AUDIT_OLDEST_UNSEALED = gauge(
     "waybill_audit_oldest_unsealed_seconds",
-    "Age of the oldest audit record without a seal; 0 when all are sealed.",
+    "Age of the oldest unsealed audit record; 0 if all are sealed.",
     by=("dispatcher",),
     mode="mostrecent",
 )
 STATISTICS_READ = gauge(
     "waybill_statistics_timestamp_seconds",
-    "When this dispatcher last read what it reports of Postgres, in Unix time; 0 where it stands by.",
+    "When this dispatcher last read its statistics from Postgres, in Unix time; 0 on a standby.",
     by=("dispatcher",),
     mode="mostrecent",
 )
 TASK_DURATION = histogram(
     "waybill_periodic_task_duration_seconds",
-    "How long the dispatcher's periodic tasks took, by how they ended: succeeded, failed or postgres_unavailable.",
+    "Duration of the dispatcher's periodic tasks, by outcome: succeeded, failed or postgres_unavailable.",
     ("task", "outcome"),
     by=("dispatcher",),
     buckets=JOB_SECONDS,

@@ -4,7 +4,7 @@ from core.kit.metrics.families import gauge
 
 QUALITY_ALERTS_OPEN = gauge(
     "waybill_quality_alerts_open",
-    "Quality alerts that no one has acknowledged or closed, over all organizations.",
+    "Open quality alerts of all organizations, neither acknowledged nor closed.",
     ("capability", "signal"),
     by=("dispatcher",),
     mode="mostrecent",

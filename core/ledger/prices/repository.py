@@ -52,22 +52,15 @@ WHERE provider = :provider AND model = :model AND (organization_id IS NULL OR or
   AND (CAST(:before AS uuid) IS NULL OR id < :before)
 ORDER BY id DESC LIMIT :limit
 """)
-# One probe of the index for each provider, however many prices it has: 1 ms. Otherwise Postgres expects one row, which
-# is cheap to sort, and reads the whole table for each: 360 ms.
-_IN_ORDER = text("SELECT set_config('enable_sort', 'off', true)")
-_PROVIDERS = text("""
-WITH RECURSIVE book AS (
-  (SELECT provider FROM prices WHERE organization_id IS NULL OR organization_id = :organization_id
-   ORDER BY provider LIMIT 1)
-  UNION ALL
-  SELECT (SELECT prices.provider FROM prices
-    WHERE prices.provider > book.provider AND (organization_id IS NULL OR organization_id = :organization_id)
-    ORDER BY prices.provider LIMIT 1)
-  FROM book WHERE book.provider IS NOT NULL
-)
-SELECT provider FROM book WHERE provider IS NOT NULL
-UNION SELECT price_provider FROM model_versions
-WHERE CAST(:organization_id AS uuid) IS NULL OR organization_id = :organization_id
+_VISIBLE = "organization_id IS NULL OR organization_id = :organization_id"
+_OWN_VERSIONS = "CAST(:organization_id AS uuid) IS NULL OR organization_id = :organization_id"
+_HAS_PROVIDER = text(f"""
+SELECT EXISTS (SELECT FROM prices WHERE provider = :provider AND ({_VISIBLE}))
+  OR EXISTS (SELECT FROM model_versions WHERE price_provider = :provider AND ({_OWN_VERSIONS}))
+""")
+# It reads the whole table, so it is for messages only.
+_PROVIDERS = text(f"""
+SELECT provider FROM prices WHERE {_VISIBLE} UNION SELECT price_provider FROM model_versions WHERE {_OWN_VERSIONS}
 """)
 _SHARED = text(f"SELECT {_COLUMNS} FROM prices WHERE organization_id IS NULL ORDER BY id")
 _HAS_SOURCE = text("SELECT EXISTS (SELECT FROM prices WHERE organization_id IS NULL AND source = :source)")
@@ -100,9 +93,14 @@ def of_model(session: Executor, organization_id: UUID, provider: str, model: str
     return [to_record(row) for row in rows if row.id is not None], rows[0].now
 
 
+def has_provider(session: Session, organization_id: UUID | None, provider: str) -> bool:
+    """Whether a visible price, or a model version of the organization's, names the provider; for None, anyone's."""
+    found = session.execute(_HAS_PROVIDER, {"organization_id": organization_id, "provider": provider})
+    return bool(found.scalar_one())
+
+
 def providers(session: Session, organization_id: UUID | None) -> set[str]:
-    """The providers with a price visible to the organization, or paid for one of its models; for None, anyone's."""
-    session.execute(_IN_ORDER, {})
+    """All providers for which `has_provider` is true."""
     return set(session.execute(_PROVIDERS, {"organization_id": organization_id}).scalars())
 
 

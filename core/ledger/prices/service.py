@@ -84,15 +84,14 @@ def _check(new: NewPrice) -> None:
 
 def _require_known(session: Session, organization_id: UUID | None, provider: str) -> None:
     """Refuse a price for an unknown provider: it would never apply, and the caller would not notice."""
-    known = {*DEPLOYED_PROVIDERS, *repository.providers(session, organization_id)}
-    if provider in known:
+    if provider in DEPLOYED_PROVIDERS or repository.has_provider(session, organization_id, provider):
         return
     # A provider of the package may not be in the table yet; importing the package is slow, so it is checked last.
     from core.ledger.prices.packaged import provider_ids
 
-    known |= provider_ids()
-    if provider in known:
+    if provider in provider_ids():
         return
+    known = {*DEPLOYED_PROVIDERS, *provider_ids(), *repository.providers(session, organization_id)}
     near = get_close_matches(provider.lower(), sorted(known), n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
     message = (

@@ -43,9 +43,9 @@ def lines(project_id: UUID, capability: str, name: str) -> Iterator[tuple[str, K
     yield "organization_capability_alias", Key(True, True, None, capability, name)
     yield "organization_alias", Key(True, True, None, None, name)
     yield "champion", Key(True, False, None, None, name)
-    yield "everybodys_capability_alias", Key(False, True, None, capability, name)
-    yield "everybodys_alias", Key(False, True, None, None, name)
-    yield "everybodys_champion", Key(False, False, None, None, name)
+    yield "shared_capability_alias", Key(False, True, None, capability, name)
+    yield "shared_alias", Key(False, True, None, None, name)
+    yield "shared_champion", Key(False, False, None, None, name)
 
 
 def find(names: Mapping[Key, Entry], project_id: UUID, capability: str, name: str) -> Found | None:

@@ -4,9 +4,9 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from core.kit.closing import Closing
 from core.kit.logging import get_logger
 from pipelines._kit.sandbox.process import Check, Child
 from pipelines._kit.sandbox.profile import CRASHED, Refusal, SandboxFailure, SandboxProfile
@@ -18,7 +18,7 @@ _CODE_MAX = 80
 _log = get_logger(__name__)
 
 
-class Pool:
+class Pool(Closing):
     """At most `SandboxProfile.size` children. Safe in several threads; close it, or use it in a ``with`` block."""
 
     def __init__(self, profile: SandboxProfile) -> None:
@@ -82,14 +82,6 @@ class Pool:
         with self._freed:
             self._is_closed = True
             self._remove(list(self._idle))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _take(self, owner: str, check: Check) -> Child:
         while True:

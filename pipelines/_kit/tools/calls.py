@@ -118,7 +118,7 @@ class _Call:
         self.exchange = Exchange(calls.ctx, calls.client, policy, calls.readers)
         given = {policy.arguments.get(name, name): value for name, value in intent.arguments.items()}
         given = {name: value for name, value in given.items() if value is not None}
-        shown, self._restored = calls.ctx.for_tool(given, keeps=policy.receives)
+        shown, self._restored = calls.ctx.for_tool(given, exempt=policy.receives)
         self._sent, self._digest = dict(shown), digest(shown)
         if policy.idempotency_argument is not None:
             self._sent[policy.idempotency_argument] = calls.name(intent.shown["call"])

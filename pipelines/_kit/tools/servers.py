@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.functional_validators import BeforeValidator, model_validator
 
 from core.guard.records import KindName
-from core.kit.credentials import is_name
+from core.kit.credentials import CredentialName, PlainUrl
 from core.kit.data_classes import DataClass
 from core.kit.ids import PROJECT, decode
 from core.kit.operator_files import OperatorFile
@@ -90,29 +90,13 @@ class _Server(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     name: _Name
-    url: AnyHttpUrl
-    credential: SecretStr | None = None
+    url: PlainUrl
+    credential: CredentialName | None = None
     timeout_seconds: Annotated[float, Field(gt=0, le=300)] = 15.0
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     projects: list[_Project] | None = None
     baggage: bool = False
     tool: list[_Tool] = Field(min_length=1)
-
-    @field_validator("credential")
-    @classmethod
-    def _is_a_name(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not is_name(value.get_secret_value()):
-            raise ValueError(
-                "names a file in WAYBILL_SECRETS_DIR or an environment variable; it is not the token itself"
-            )
-        return value
-
-    @field_validator("url")
-    @classmethod
-    def _holds_no_password(cls, value: AnyHttpUrl) -> AnyHttpUrl:
-        if value.username or value.password or value.query:
-            raise ValueError("holds a user, a password or a query; name a credential instead")
-        return value
 
 
 class _File(BaseModel):

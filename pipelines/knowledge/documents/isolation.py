@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import asdict
-from types import TracebackType
-from typing import Self
 
+from core.kit.closing import Closing
 from core.kit.errors import CapabilityFailure
 from pipelines._kit.sandbox import profile
 from pipelines._kit.sandbox.pool import Pool
@@ -23,7 +22,7 @@ _BYTES_PER_CHARACTER = 4
 _ANSWER_BYTES_LEAST = 1024 * 1024
 
 
-class IsolatedReader:
+class IsolatedReader(Closing):
     """Reads in children, one for each thread that reads at the same time. Close it, or use it in a ``with`` block."""
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -76,14 +75,6 @@ class IsolatedReader:
     def close(self) -> None:
         """End the children that are idle."""
         self._pool.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _explained(reason: str) -> CapabilityFailure:

@@ -8,7 +8,7 @@ from core.gateway.routing import EMBEDDING
 from pipelines.research.crew import extractive_agents
 from pipelines.research.critique.checking import check_claims
 from pipelines.research.critique.claims import Claim, read_draft
-from pipelines.research.critique.judging import judge
+from pipelines.research.critique.judge import judge
 from pipelines.research.drafting import Models, steps_of
 from pipelines.research.prompting import Prompts
 from pipelines.research.state import Objection, Removed, ResearchState, Verdict

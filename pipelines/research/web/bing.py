@@ -4,7 +4,7 @@ Microsoft retired its public service in August 2025; compatible gateways and ser
 operator names the address.
 """
 
-from pipelines.research.web.search import WebClient, WebHit, WebSearchFailed, read_hit
+from pipelines.research.web.search import WebClient, WebHit, WebSearchFailed, read_hits
 
 
 class Bing:
@@ -25,11 +25,7 @@ class Bing:
         # A query without results has an answer without pages.
         pages = answer.get("webPages") or {"value": []}
         found = pages.get("value") if isinstance(pages, dict) else None
-        if not isinstance(found, list):
-            raise WebSearchFailed("the web search service did not answer with results")
-        lines = [line for line in found if isinstance(line, dict)]
-        hits = [read_hit(line.get("name"), line.get("url"), line.get("snippet")) for line in lines]
-        return [hit for hit in hits if hit is not None][:limit]
+        return read_hits(found, limit, "name", "snippet")
 
     def close(self) -> None:
         """Release the connections."""

@@ -101,12 +101,24 @@ class WebClient:
             raise WebSearchFailed("the web search service did not answer with JSON") from error
 
 
-def read_hit(title: object, url: object, text: object) -> WebHit | None:
+def _read_hit(title: object, url: object, text: object) -> WebHit | None:
     """A result as plain text; None when it has no text, or an address that is not one of the web's."""
     if not isinstance(url, str) or urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         return None
     body = _plain(text)[:_TEXT_MAX_CHARACTERS]
     return WebHit(_plain(title)[:_TITLE_MAX_CHARACTERS] or url, url, body) if body else None
+
+
+def read_hits(found: object, limit: int, title: str, text: str) -> list[WebHit]:
+    """At most `limit` of the results `found`, read from their members `title`, ``url`` and `text`.
+
+    Raises `WebSearchFailed` when they are no list.
+    """
+    if not isinstance(found, list):
+        raise WebSearchFailed("the web search service did not answer with results")
+    lines = [line for line in found if isinstance(line, dict)]
+    hits = [_read_hit(line.get(title), line.get("url"), line.get(text)) for line in lines]
+    return [hit for hit in hits if hit is not None][:limit]
 
 
 def _read(response: httpx.Response) -> bytes:

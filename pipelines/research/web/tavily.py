@@ -1,6 +1,6 @@
 """Tavily, a search service made for models (https://docs.tavily.com/documentation/api-reference/endpoint/search)."""
 
-from pipelines.research.web.search import WebClient, WebHit, WebSearchFailed, read_hit
+from pipelines.research.web.search import WebClient, WebHit, read_hits
 
 
 class Tavily:
@@ -17,11 +17,7 @@ class Tavily:
         asked = {"query": query[:400], "max_results": limit, "search_depth": "basic", "include_answer": False}
         answer = self._client.post("/search", asked)
         found = answer.get("results") if isinstance(answer, dict) else None
-        if not isinstance(found, list):
-            raise WebSearchFailed("the web search service did not answer with results")
-        lines = [line for line in found if isinstance(line, dict)]
-        hits = [read_hit(line.get("title"), line.get("url"), line.get("content")) for line in lines]
-        return [hit for hit in hits if hit is not None][:limit]
+        return read_hits(found, limit, "title", "content")
 
     def close(self) -> None:
         """Release the connections."""

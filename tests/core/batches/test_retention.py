@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import text
 
 from core.batches.errors import BatchErased
-from core.batches.feeding import feed_once
 from core.batches.outcome import finish_once
 from core.batches.records import BatchLine, BatchState, NewBatch
 from core.batches.retention import erase_once
 from core.batches.service import Batches
+from core.batches.submission import submit_lines
 from core.files.errors import FileNotFound
 from core.files.records import blob_key
 from core.files.service import FileService
@@ -50,7 +50,7 @@ def test_lines_and_file_go_and_counts_stay(tenant: Tenant, settings: Settings) -
         made = batches.create(session, tenant.principal, new)
     with tenant.database.tenant(organization_id) as session:
         batches.cancel(session, tenant.principal, made.id)
-    feed_once(tenant.database, tenant.service, {PROBE.id: PROBE}, 10)
+    submit_lines(tenant.database, tenant.service, {PROBE.id: PROBE}, 10)
     finish_once(tenant.database, blobs, batches, files)
     ended = batches.get(single, tenant.principal, made.id)
     assert (ended.state, ended.counts.cancelled) == (BatchState.CANCELLED, 1)
@@ -80,7 +80,7 @@ def cancelled_batch(tenant: Tenant, settings: Settings, *, days_ago: int, data_c
         made = batches.create(session, tenant.principal, NewBatch(lines=[BatchLine("a", "probe.act", {}, {})]))
     with tenant.database.tenant(tenant.principal.organization_id) as session:
         batches.cancel(session, tenant.principal, made.id)
-    feed_once(tenant.database, tenant.service, {PROBE.id: PROBE}, 10)
+    submit_lines(tenant.database, tenant.service, {PROBE.id: PROBE}, 10)
     finish_once(tenant.database, blobs, batches, FileService(settings, blobs))
     with tenant.database.system() as session:
         session.execute(

@@ -14,7 +14,7 @@ from core.kit import telemetry
 from core.kit.errors import CapabilityFailure
 from core.kit.ids import JOB, encode
 from core.kit.settings import Settings
-from tests.core.gateway.test_guarding import ask, echo, everything
+from tests.core.gateway.test_request_guard import ask, echo, everything
 from tests.factories.attempts import attempt
 from tests.factories.calls import simulated
 from tests.factories.guarded import ANNA, CORPUS, TO_MODEL, guard_of, leaks

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import infra.migrations.versions
 from core.jobs.states import TERMINAL, TRANSITIONS, JobState, Priority, allowed_pairs
+from tests.factories.processes import ROOT
 
 
 def test_terminal_states_never_change() -> None:
@@ -25,6 +26,17 @@ def test_the_database_guards_the_same_transitions() -> None:
     sql = "".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")))
     guarded = re.findall(r"'(\w+)>(\w+)'", sql)
     assert {(source, target) for source, target in guarded} == {(str(a), str(b)) for a, b in allowed_pairs()}
+
+
+def test_each_rule_starts_where_the_reference_says() -> None:
+    """The trigger knows only pairs of states: a rule with one source too many could hide behind another rule's pair."""
+    page = (ROOT / "docs/reference/jobs.md").read_text(encoding="utf-8")
+    drawn = {
+        (name, source, target)
+        for source, target, names in re.findall(r"^    (\w+) --> (\w+): (.+)$", page, re.MULTILINE)
+        for name in names.split(", ")
+    }
+    assert drawn == {(rule.name, str(source), str(rule.target)) for rule in TRANSITIONS for source in rule.sources}
 
 
 def test_priorities_keep_their_rank() -> None:

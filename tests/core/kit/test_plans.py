@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from core.capability import LeaseLost, StoredCheckpoint
-from core.jobs import leases, queue, settling
+from core.jobs import leases, queue, settlements
 from core.jobs import repository as jobs
 from core.jobs.checkpoints import JobCheckpoints
 from core.jobs.records import Event, JobFilter
@@ -34,7 +34,7 @@ from tests.factories.waiting import wait_until
 
 pytestmark = pytest.mark.own_database
 
-HOT = (queue, leases, jobs, settling, ledger, retrieval)
+HOT = (queue, leases, jobs, settlements, ledger, retrieval)
 # Not run for a job or a search: at a correction, and when the broker lost what it held.
 RARE = {"core.ledger.repository._CORRECT", "core.jobs.queue._UNMARK_POOL"}
 TENANTS, JOBS_EACH, CHUNKS_EACH = 3, 100, 120
@@ -108,7 +108,7 @@ class Life:
         leases.classify(single, classified, DataClass.CONFIDENTIAL, "guard")
         event = Event(job_id, last + 2, last + 1, "cost.updated", 1, {}, utc_now())
         if number % 2:
-            settling.settle_call(single, call, Settlement(), {}, event)
+            settlements.settle_call(single, call, Settlement(), {}, event)
         else:
             leases.persist_events(single, job_id, 1, [event])
             ledger.settle_call(single, call, Settlement(), {})

@@ -28,9 +28,9 @@ LINES = [
     ("organization_capability_alias", Key(True, True, None, SEARCH, "n")),
     ("organization_alias", Key(True, True, None, None, "n")),
     ("champion", Key(True, False, None, None, "n")),
-    ("everybodys_capability_alias", Key(False, True, None, SEARCH, "n")),
-    ("everybodys_alias", Key(False, True, None, None, "n")),
-    ("everybodys_champion", Key(False, False, None, None, "n")),
+    ("shared_capability_alias", Key(False, True, None, SEARCH, "n")),
+    ("shared_alias", Key(False, True, None, None, "n")),
+    ("shared_champion", Key(False, False, None, None, "n")),
 ]
 STRANGERS = [
     Key(True, True, ELSEWHERE, SEARCH, "n"),
@@ -94,10 +94,10 @@ def test_aliases_on_the_database_follow_the_order(tenant: Tenant, operator: Tena
     shared = f"shared-{new_id()}"
     operator.promote(operator.model(shared, 1), 1)
     operator.alias(shared, "local/extractive")
-    assert ask(catalogue, tenant, shared) == ("local/extractive", 1, "everybodys_alias")
+    assert ask(catalogue, tenant, shared) == ("local/extractive", 1, "shared_alias")
 
     own = tenant.model(shared, 2)
-    assert ask(catalogue, tenant, shared)[2] == "everybodys_alias", "a model without champion changes nothing"
+    assert ask(catalogue, tenant, shared)[2] == "shared_alias", "a model without champion changes nothing"
     tenant.promote(own, 2)
     assert ask(catalogue, tenant, shared) == (shared, 2, "champion")
     for name in ("a", "b", "c", "d"):
@@ -113,7 +113,7 @@ def test_aliases_on_the_database_follow_the_order(tenant: Tenant, operator: Tena
         assert ask(catalogue, tenant, shared) == (model, 1, by)
         tenant.alias(shared, "local/extractive", project_id=there)
     assert ask(catalogue, tenant, shared, capability="knowledge.ingest") == ("c", 1, "project_alias")
-    assert ask(catalogue, new_tenant(tenant.database, tenant.registry.deployments), shared)[2] == "everybodys_alias"
+    assert ask(catalogue, new_tenant(tenant.database, tenant.registry.deployments), shared)[2] == "shared_alias"
 
 
 def test_an_alias_follows_the_champion_or_pins_a_version(tenant: Tenant, catalogue: ModelCatalogue) -> None:

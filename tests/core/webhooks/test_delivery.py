@@ -16,7 +16,7 @@ from core.webhooks import queue
 from core.webhooks.errors import DeliveryPending, EndpointStateConflict
 from core.webhooks.records import DeliveryState, EndpointState
 from core.webhooks.schedule import DELAYS
-from core.webhooks.sending import Outcome
+from core.webhooks.sender import Outcome
 from tests.factories.attempts import attempt
 from tests.factories.trace_collector import attributes_of, collecting
 from tests.factories.webhook_receiver import OK, Received, Reply, Script, Silence, WebhookReceiver

@@ -23,7 +23,7 @@ from typing import Any
 from core.gateway.embeddings.minilm import load_minilm
 from core.gateway.models import ChatRequest, Finish, Passage, Question
 from core.gateway.providers.extractive import Extractive
-from tests.evals.answers.judging import fits, holds, is_right
+from tests.evals.answers.judge import fits, holds, is_right
 from tests.evals.scores import Row, publish
 from tests.factories.answering import PassageIndex, document_index, sample_corpus, squad_index
 

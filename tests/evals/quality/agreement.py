@@ -22,7 +22,7 @@ from core.quality.statistics.kappa import cohens_kappa
 from tests.evals.scores import Row
 from tests.factories.processes import ROOT
 from waybill.client import WaybillClient
-from waybill.regression.judging import point, verdict_of
+from waybill.regression.judge import point, verdict_of
 
 CASES = Path(__file__).with_name("answers.jsonl")
 _RUBRIC = (

@@ -72,7 +72,7 @@ def test_a_server_can_belong_to_single_projects(tmp_path: Path) -> None:
     [
         (SERVER, "tool"),
         (SERVER.replace("https://", "https://user:secret@") + READ, "holds a user"),
-        (SERVER + 'credential = "wb key with blanks"\n' + READ, "not the token itself"),
+        (SERVER + 'credential = "wb key with blanks"\n' + READ, "not the key itself"),
         (SERVER + READ.replace("read", "write"), "needs idempotency_argument"),
         (SERVER + MONEY.replace('currency = "EUR"\n', ""), "a money tool needs"),
         (SERVER + MONEY.replace('"100.00"', "100.5"), "is money: write it as text"),

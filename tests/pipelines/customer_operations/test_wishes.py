@@ -94,7 +94,7 @@ def test_a_question_beside_a_request_is_answered_from_the_policy_or_left_to_a_co
     message = f"Please cancel VH-300005. {question}"
     with_rules(desk)
     answered = desk.resolve(letter(message, BAKERY, knowledge_base=desk.library.base_id))
-    assert [(wish.decision, wish.words) for wish in answered.wishes][1:] == [("policy_told", question)]
+    assert [(wish.decision, wish.words) for wish in answered.wishes][1:] == [("policy_answered", question)]
     assert answered.needs_human is None
     assert "Saturday delivery, between 09:00 and 17:00" in answered.reply
     desk.attached.system.database.reset()
@@ -109,7 +109,7 @@ def test_a_question_without_an_order_is_answered_from_the_policy(desk: Desk) -> 
     with_rules(desk)
     for sender in (None, BAKERY):
         output = desk.resolve(letter("How long is a return label valid?", sender, knowledge_base=desk.library.base_id))
-        assert (output.decision, output.actions, output.needs_human) == ("policy_told", [], None)
+        assert (output.decision, output.actions, output.needs_human) == ("policy_answered", [], None)
         assert "valid for 21 calendar days" in output.reply
 
 

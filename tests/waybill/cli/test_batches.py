@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from core.batches.feeding import feed_once
 from core.batches.intake import look_once
 from core.batches.outcome import finish_once
 from core.batches.service import Batches
+from core.batches.submission import submit_lines
 from core.kit.blob import open_blob_store
 from core.kit.db import Database
 from pipelines.registry import manifests
@@ -29,7 +29,7 @@ def keep_going(api: RunningApi) -> list[str]:
     database = Database(api.settings, application_name="test-batches", pool_size=3)
     runtime, blobs = api.runtime, open_blob_store(api.settings)
     look_once(database, blobs, manifests())
-    feed_once(database, runtime.jobs, manifests(), 100)
+    submit_lines(database, runtime.jobs, manifests(), 100)
     finish_once(database, blobs, Batches(runtime.jobs), runtime.files)
     database.close()
     with api.client() as client:

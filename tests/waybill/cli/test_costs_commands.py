@@ -54,15 +54,15 @@ def test_prices_are_seeded_listed_and_set(cli: Cli) -> None:
 
 
 def test_a_shared_price_is_set_on_the_database(cli: Cli) -> None:
-    made = cli("prices", "set", "openai-compatible", "*", "output_tokens", "0", "--everybody")
+    made = cli("prices", "set", "openai-compatible", "*", "output_tokens", "0", "--shared")
     assert made.exit_code == 0, made.stderr
     (price,) = json.loads(cli("prices", "list", "--provider", "openai-compatible", "--json").stdout)["data"]
-    assert (price["id"], price["applies_to"]) == (made.stdout.strip(), "everybody")
+    assert (price["id"], price["applies_to"]) == (made.stdout.strip(), "shared")
 
 
 @pytest.mark.parametrize("words", [("bananas", "1"), ("image", "dear"), ("image", "1", "--from", "tomorrow")])
 def test_a_wrong_price_is_wrong_usage(cli: Cli, words: tuple[str, ...]) -> None:
-    assert cli("prices", "set", "x", "y", *words, "--everybody").exit_code == 2
+    assert cli("prices", "set", "x", "y", *words, "--shared").exit_code == 2
     assert cli("prices", "set", "x", "y", *words).exit_code == 5
 
 

@@ -61,7 +61,7 @@ def test_what_is_wrong_is_said(cli: Cli) -> None:
     assert "temperature" in refused.stderr
     for wrong in (("--parameter", "n"), ("--parameter", "n={"), ("--ceiling", "secret"), ("--prompt", "=x")):
         assert cli("models", "add-version", "strict", *VERSION, *wrong).exit_code == Exit.USAGE
-    assert cli("models", "alias", "x", "strict", "--everybody", "--capability", "a.b").exit_code == Exit.USAGE
+    assert cli("models", "alias", "x", "strict", "--shared", "--capability", "a.b").exit_code == Exit.USAGE
 
 
 def test_aliases_are_given_and_taken(cli: Cli) -> None:
@@ -75,7 +75,7 @@ def test_aliases_are_given_and_taken(cli: Cli) -> None:
 
 
 def test_shared_models_are_changed_on_the_database_itself(cli: Cli) -> None:
-    shared = ("--everybody",)
+    shared = ("--shared",)
     done(cli, "models", "create", "house", *shared)
     assert done(cli, "models", "add-version", "house", *VERSION, "--ceiling", "internal", *shared) == "1"
     done(cli, "models", "add-version", "house", *VERSION, "--promote", "newer", *shared)
@@ -84,7 +84,7 @@ def test_shared_models_are_changed_on_the_database_itself(cli: Cli) -> None:
     assert "retired" in done(cli, "models", "retire", "house", "1", "-r", "old", *shared)
     assert "candidate" in done(cli, "models", "restore", "house", "1", "-r", "needed", *shared)
     assert done(cli, "models", "alias", "our-house", "house", *shared).startswith("als_")
-    assert document(cli, "models", "show", "house")["applies_to"] == "everybody"
+    assert document(cli, "models", "show", "house")["applies_to"] == "shared"
     assert cli("models", "promote", "house", "1", "-r", "mine").exit_code == Exit.DENIED
     assert cli("models", "promote", "nobody", "1", "-r", "x", *shared).exit_code == Exit.FAILED
     assert document(cli, "models", "history", "house")["data"][0]["actor_kind"] == "system"
@@ -94,7 +94,7 @@ def test_prompts_are_seeded_added_and_activated(cli: Cli, tmp_path: Path) -> Non
     assert document(cli, "prompts", "seed")["added"] >= 2
     assert "0 prompts added" in done(cli, "prompts", "seed")
     (shared,) = document(cli, "prompts", "list", "--name", "knowledge/answer")["data"]
-    assert (shared["applies_to"], shared["in_force"]) == ("everybody", True)
+    assert (shared["applies_to"], shared["in_force"]) == ("shared", True)
     file = tmp_path / "answer.md"
     file.write_text("Be brief.\n", encoding="utf-8")
     digest = done(cli, "prompts", "add", "knowledge/answer", str(file), "--activate")

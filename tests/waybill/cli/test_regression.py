@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from core.batches.feeding import feed_once
 from core.batches.outcome import finish_once
 from core.batches.service import Batches
+from core.batches.submission import submit_lines
 from core.keys.principal import Principal
 from core.kit.blob import open_blob_store
 from core.kit.db import Database
@@ -32,7 +32,7 @@ def answered(api: RunningApi, cli: Cli, answers: dict[str, str], *arguments: str
         command = pool.submit(cli, "quality", "run", *arguments)
 
         def is_done() -> bool:
-            for job in feed_once(database, runtime.jobs, manifests(), 100).made:
+            for job in submit_lines(database, runtime.jobs, manifests(), 100).made:
                 given = client.get("/v1/jobs", params={"state": "queued"}).json()["data"]
                 assert encode(JOB, job.id) in [each["id"] for each in given]
                 with database.tenant(job.organization_id) as session:

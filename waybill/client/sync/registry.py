@@ -37,7 +37,7 @@ class Models(Endpoints):
     def find(self, name: str) -> Model | None:
         """The model of that name, the organization's own before a shared one; None if there is none."""
         found = self.list(name=name)
-        return min(found.data, key=lambda model: model.applies_to == "everybody", default=None)
+        return min(found.data, key=lambda model: model.applies_to == "shared", default=None)
 
     def list(self, *, name: str | None = None, limit: int = 50, cursor: str | None = None) -> Page[Model]:
         """One page of the organization's and the shared models, newest first."""

@@ -151,13 +151,16 @@ def test_only_a_price_table_without_the_packages_prices_is_filled_at_a_start(
     assert seed_prices_once(settings, "test") is None
 
 
-def test_the_providers_are_read_from_the_index(database: Database, seeded: Seeded, principal: Principal) -> None:
+def test_a_provider_is_looked_up_by_the_index(database: Database, seeded: Seeded, principal: Principal) -> None:
     with database.tenant(principal.organization_id) as session:
+        assert repository.has_provider(session, principal.organization_id, "openai")
+        assert not repository.has_provider(session, principal.organization_id, "opnai")
         assert {"openai", "anthropic"} <= repository.providers(session, principal.organization_id)
-        explain = text(f"EXPLAIN (ANALYZE) {repository._PROVIDERS.text}")
-        plan = "\n".join(session.execute(explain, {"organization_id": principal.organization_id}).scalars())
-    assert plan.count("using prices_model_unit on prices") == 2
-    assert "Sort" not in plan
+        explain = text(f"EXPLAIN (ANALYZE) {repository._HAS_PROVIDER.text}")
+        values = {"organization_id": principal.organization_id, "provider": "opnai"}
+        plan = "\n".join(session.execute(explain, values).scalars())
+    assert "prices_model_unit" in plan
+    assert "Seq Scan on prices" not in plan
 
 
 def test_a_deployment_costs_what_its_model_costs_unless_it_has_a_price_of_its_own(

@@ -15,7 +15,7 @@ from core.gateway.extraction.evidence import Unit, gather
 from core.gateway.extraction.terms import term_of, terms_of
 from core.gateway.extraction.words import content_words
 from core.gateway.models import Passage
-from tests.evals.answers.judging import holds
+from tests.evals.answers.judge import holds
 from tests.evals.answers.training.fit import Example
 from tests.factories.answering import SAMPLES, PassageIndex, document_index, sample_corpus, squad_index, text_index
 

@@ -22,7 +22,7 @@ _QUERY_MAX_CHARACTERS = 2000
 _CHILD_SECONDS = 300
 
 
-class Gathering:
+class Searches:
     """The steps that search. Safe in threads."""
 
     def __init__(self, web: WebSearch | None) -> None:

@@ -112,12 +112,12 @@ class AttemptGuard:
             return without_text(error)
 
     def for_tool(
-        self, arguments: Mapping[str, Any], keeps: Collection[str]
+        self, arguments: Mapping[str, Any], exempt: Collection[str]
     ) -> tuple[Mapping[str, Any], Callable[[Any], Any]]:
         """The arguments as a tool may see them, and a function that restores the values in its answer."""
         if self._guard is None:
             return arguments, _same
-        sent, values = self._guard.for_tool(arguments, keeps)
+        sent, values = self._guard.for_tool(arguments, exempt)
         return sent, partial(_restored, values) if values else _same
 
     def outcomes(self, outcomes: Sequence[ChildOutcome]) -> list[ChildOutcome]:

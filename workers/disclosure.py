@@ -12,7 +12,7 @@ from core.jobs.records import JobRecord
 from core.kit.clock import utc_now
 from core.kit.db import SingleStatement
 from pipelines.registry import manifests
-from workers.marking import marked
+from workers.marks import marked
 
 FindDisclosure = Callable[[SingleStatement, UUID, UUID], Disclosure]
 
@@ -30,7 +30,7 @@ class AttemptDisclosure:
         self._executor = executor
         self._find = find
         manifest = manifests().get(job.capability)
-        self._written_by = "nobody" if manifest is None else manifest.written_by
+        self._written_by = "none" if manifest is None else manifest.written_by
         self._usage = list(job.usage)
         self._versions: dict[str, str | None] = {}
 
@@ -52,7 +52,7 @@ class AttemptDisclosure:
 
         A `result` that names its `model` takes precedence: the output of a call may have been discarded.
         """
-        if self._written_by == "nobody":
+        if self._written_by == "none":
             return None
         wrote = writing_models(self._usage)
         model = wrote[-1] if wrote else None

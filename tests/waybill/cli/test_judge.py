@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from core.batches.feeding import feed_once
 from core.batches.outcome import finish_once
 from core.batches.service import Batches
+from core.batches.submission import submit_lines
 from core.kit.blob import open_blob_store
 from core.kit.db import Database
 from core.kit.ids import JOB, encode
@@ -22,7 +22,7 @@ from tests.factories.attempts import attempt
 from tests.factories.quality import SEARCH, Collector, Ended, answer, write_ended
 from tests.factories.waiting import wait_until
 from tests.waybill.cli.conftest import Cli
-from waybill.regression.judging import Better, better_of, verdict_of
+from waybill.regression.judge import Better, better_of, verdict_of
 
 pytestmark = pytest.mark.own_database
 
@@ -40,13 +40,13 @@ Judge = Callable[[dict[str, Any]], dict[str, str] | str | Failed]
 
 def judged(api: RunningApi, cli: Cli, judge: Judge, *arguments: str) -> Result:
     """Run the command while `judge` answers what it asks: an object, a text, or how its job fails."""
-    database = Database(api.settings, application_name="test-judging", pool_size=3)
+    database = Database(api.settings, application_name="test-judge", pool_size=3)
     runtime, blobs = api.runtime, open_blob_store(api.settings)
     with ThreadPoolExecutor(1) as pool:
         command = pool.submit(cli, "quality", *arguments)
 
         def is_done() -> bool:
-            for job in feed_once(database, runtime.jobs, manifests(), 100).made:
+            for job in submit_lines(database, runtime.jobs, manifests(), 100).made:
                 with database.tenant(job.organization_id) as session:
                     _, payload, _ = runtime.jobs.get_with_payloads(session, principal_of(api.key), job.id)
                 assert payload is not None
@@ -76,7 +76,7 @@ def rubric(api: RunningApi) -> None:
 def test_a_judges_labels_are_a_signal_of_their_own(cli: Cli, api: RunningApi, database_url: str) -> None:
     jobs = [Ended(answer(2)), Ended(answer(0, 2)), Ended(answer(1)), Ended(answer(1, 1))]
     ids = [encode(JOB, each) for each in write_ended(database_url, api.key.organization_id, api.key.project_id, jobs)]
-    database = Database(api.settings, application_name="test-judging", pool_size=2)
+    database = Database(api.settings, application_name="test-judge", pool_size=2)
     collector = Collector(api.settings, database)
     collector.collect(4)
     assert cli("quality", "choose", SEARCH).exit_code == 0
@@ -118,7 +118,7 @@ def test_a_judge_that_is_down_or_over_its_budget_changes_nothing_for_users(
 
     known, jobs = measured(), [Ended(answer(2)), Ended(answer(0, 2))]
     ids = [encode(JOB, each) for each in write_ended(database_url, api.key.organization_id, api.key.project_id, jobs)]
-    database = Database(api.settings, application_name="test-judging", pool_size=2)
+    database = Database(api.settings, application_name="test-judge", pool_size=2)
     collector = Collector(api.settings, database)
     wait_until(
         lambda: bool(collector.once()) and measured() == known + len(ids), timeout_seconds=120, what="the signals"

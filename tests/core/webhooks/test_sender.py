@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.kit.settings import Settings
-from core.webhooks.sending import Outcome, Sender
+from core.webhooks.sender import Outcome, Sender
 from core.webhooks.targets import TargetPolicy
 from tests.factories.certificates import Authority
 from tests.factories.webhook_receiver import Drip, Reply, Silence, WebhookReceiver

@@ -53,7 +53,7 @@ def judge(
 
     Example: waybill quality judge knowledge.search --model judge --max-cost 2 --max-line-cost 0.02
     """
-    from waybill.regression.judging import point, verdict_of
+    from waybill.regression.judge import point, verdict_of
 
     output = Output(as_json=as_json)
     counts: Counter[str] = Counter()
@@ -102,7 +102,7 @@ def prefer(
     Example: waybill quality prefer golden.jsonl champion.jsonl candidate.jsonl --model judge
     """
     from waybill.regression.files import FileProblem, read_cases, read_outcomes
-    from waybill.regression.judging import better_of, pair
+    from waybill.regression.judge import better_of, pair
 
     output = Output(as_json=as_json)
     try:

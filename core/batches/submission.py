@@ -42,7 +42,7 @@ class Round:
     made: list[JobRecord] = field(default_factory=list)
 
 
-def feed_once(database: Database, jobs: JobService, offered: Mapping[str, Manifest], window: int) -> Round:
+def submit_lines(database: Database, jobs: JobService, offered: Mapping[str, Manifest], window: int) -> Round:
     """Feed a portion of every open batch, with at most `window` live lines each.
 
     A batch that fails is logged and retried in the next round; the others are not held up.

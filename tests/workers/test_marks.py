@@ -13,7 +13,7 @@ from pypdf import PdfReader
 from core.guard.disclosure import SOURCE_TYPE, Mark
 from core.kit.clock import utc_now
 from core.kit.ids import new_id
-from workers.marking import marked
+from workers.marks import marked
 
 MARK = Mark(new_id(), utc_now(), "provider/writer", "2026-01")
 

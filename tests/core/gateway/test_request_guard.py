@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from core.gateway.embeddings.minilm import load_minilm
-from core.gateway.guarding import Guarded
 from core.gateway.models import (
     ChatRequest,
     Chunk,
@@ -22,6 +21,7 @@ from core.gateway.models import (
     ToolResult,
     ToolSpec,
 )
+from core.gateway.request_guard import Guarded
 from core.gateway.routing import CHAT
 from core.gateway.service import Gateway, open_gateway, open_registered_gateway
 from core.guard.policy import Example, GuardPolicy, Rule
