@@ -106,9 +106,6 @@ _ENDED = audited(
     detail="jsonb_strip_nulls(jsonb_build_object('reason', reason,"
     " 'cost_usd', cost_text(cost_usd, usage_is_priced(usage))))",
 )
-# Most jobs hold nothing, and the function costs much more than this lookup. What a child's call sets aside for this job
-# at the same moment is released by the dispatcher, as before.
-_HOLDS = "EXISTS (SELECT FROM reservations WHERE root_job_id = job.id)"
 _END = text(f"""
 WITH job AS (
   UPDATE jobs SET state = CAST(:state AS job_state), reason = CAST(:reason AS text),
@@ -127,8 +124,7 @@ WITH job AS (
   INSERT INTO job_events (job_id, id, previous, organization_id, type, attempt, data)
   SELECT id, event_last, :previous, organization_id, :type, attempt, CAST(:data AS json) FROM job
 )
-SELECT CASE WHEN (finished_at IS NOT NULL OR reason IN ('budget', 'input')) AND {_HOLDS} THEN ledger_release(ARRAY[id])
-  END,
+SELECT CASE WHEN finished_at IS NOT NULL OR reason IN ('budget', 'input') THEN ledger_release(ARRAY[id]) END,
   finished_at, cost_usd, CASE WHEN CAST(:with_usage AS boolean) THEN usage END AS usage FROM job
 """)
 

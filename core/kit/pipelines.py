@@ -1,8 +1,8 @@
 """psycopg's pipeline mode, with the commands of a block in one packet and one round trip.
 
 psycopg sends each command at once, waits for the socket between them, and asks for the answers once more at the end: a
-transaction of one statement was nine writes and three round trips. Two of its hooks are not public; its version is
-locked, and ``tests/core/kit/test_pipelines.py`` counts what is sent.
+transaction of one statement was five packets or more, and three round trips. Two of its hooks are not public; its
+version is locked, and ``tests/core/kit/test_pipelines.py`` counts what is sent.
 """
 
 from collections.abc import Iterator
