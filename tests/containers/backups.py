@@ -63,4 +63,4 @@ def back_up_and_restore(project: Project, url: str, key: str) -> str:
             assert content.getvalue() == _PICTURE.read_bytes()
     finally:
         restored.down()
-    return f"{taken.rpartition('/')[2]}; restored beside it: {said.splitlines()[-1]}"
+    return f"{taken.splitlines()[-1]}; restored beside it: {said.splitlines()[-1]}"

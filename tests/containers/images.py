@@ -16,11 +16,11 @@ PRODUCT = {
     "backup": 148,
     "dispatcher": 174,
     "guard": 395,
-    "knowledge": 430,
-    "customer_operations": 406,
-    "models": 376,
-    "multimodal": 985,
-    "research": 655,
+    "knowledge": 392,
+    "customer_operations": 370,
+    "models": 340,
+    "multimodal": 950,
+    "research": 560,
 }
 PYTHON = "docker.io/library/python:3.13-slim-trixie"
 _STAND_INS = {
