@@ -154,7 +154,7 @@ class OwnMessage:
         return max(zip(self.parts, self.sentences, strict=True), key=lambda pair: pair[0].asks[action])[1]
 
     def turned(self, action: Action) -> Against | None:
-        """How the message turns against the request for `action`: disowns or mocks it, or takes it back in a later sentence."""
+        """How the message turns against the request for `action`: disowns it, mocks it, or later takes it back."""
         if _DISOWNED.search(self.text):
             return Against.THIRD_PARTY
         if _PAYS_US.search(self.text):
