@@ -39,6 +39,11 @@ _TAKEN_BACK = re.compile(
 _TAKING_BACK_WORDS_MAX = 7
 # The customer disowns what the message speaks of. It can only void a request, too.
 _DISOWNED = re.compile(r"\b(?:it|that|this)(?: is not|'s not| isn'?t) (?:by |from )?(?:me|us)\b", re.IGNORECASE)
+# Mockery in which the money flows the other way. It can only void a request as well.
+_PAYS_US = re.compile(
+    r"\bI(?:'d| should| ought to| must| could| can| would)(?: \w{1,12}){0,2} (?:be )?pay(?:ing)? (?:yo)?u\b",
+    re.IGNORECASE,
+)
 # What makes a question a request. Without it the question repeats what somebody else has said ("Cancel it? Over my dead
 # body."), or only wonders.
 _ASKS_POLITELY = re.compile(
@@ -149,9 +154,11 @@ class OwnMessage:
         return max(zip(self.parts, self.sentences, strict=True), key=lambda pair: pair[0].asks[action])[1]
 
     def turned(self, action: Action) -> Against | None:
-        """How the message turns against the request for `action`: disowns it, or takes it back in a later sentence."""
+        """How the message turns against the request for `action`: disowns it, mocks it, or later takes it back."""
         if _DISOWNED.search(self.text):
             return Against.THIRD_PARTY
+        if _PAYS_US.search(self.text):
+            return Against.SARCASM
         if len(self.sentences) == 1:
             return None
         asking = max(range(len(self.parts)), key=lambda number: self.parts[number].asks[action])

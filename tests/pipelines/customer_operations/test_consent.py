@@ -149,6 +149,7 @@ def test_a_form_that_turns_a_request_round_is_understood(message: str, is_asked:
     [
         ("VH-300006 was charged twice. We would ask you to credit the duplicate amount.", True),
         ("VH-300006 was charged twice. We would ask you not to credit anything.", False),
+        ("Only eight days late for VH-300003! I should be paying you extra.", False),
         ("is it tru i can get money bk 4 VH-300001 bc it was late?", False),
         ("u lost VH-300017 :( ill ask 4 my money nxt month when im back", False),
     ],
