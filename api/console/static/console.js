@@ -162,6 +162,8 @@
           label, width: 2, stroke: color(colors[at % colors.length]), points: { show: data[0].length < 2 },
           value: (_, value) => value == null ? "–" : `${value.toLocaleString()} ${place.dataset.unit}`,
         }))],
+        // Amounts and counts are read against zero; shares of 95 % to 97 % would be a flat line there.
+        ...(unit === "%" ? {} : { scales: { y: { range: (_, low, high) => [Math.min(0, low), (high || 1) * 1.05] } } }),
         axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${tick.toLocaleString()} ${unit}`) }],
       }, data, place);
       new ResizeObserver(() => plot.setSize(size())).observe(place);

@@ -87,6 +87,16 @@ def come_back(browser: Browser, url: str, code: str, **more: str) -> httpx.Respo
     return browser.get(f"/console/sign-in/callback?{urlencode(fields)}", headers={"sec-fetch-site": "cross-site"})
 
 
+def _views_of(api: RunningApi, subject: str) -> list[str]:
+    database = Database(api.settings, application_name="test", pool_size=1)
+    try:
+        with database.system() as session:
+            found = text("SELECT name FROM console_views WHERE subject = :subject")
+            return list(session.execute(found, {"subject": subject}).scalars())
+    finally:
+        database.close()
+
+
 def test_a_member_signs_in_and_chooses_a_project(
     api: RunningApi, browser: Browser, owner: IssuedKey, provider: IdentityProvider
 ) -> None:
@@ -98,16 +108,23 @@ def test_a_member_signs_in_and_chooses_a_project(
     assert (answer.status_code, answer.headers["location"]) == (303, "/console/jobs?state=failed")
     chooser = browser.open("/console/jobs?state=failed")
     assert "Choose a project" in chooser.text
+    # The jobs of all projects need no choice, and a view belongs to the person in all of them.
+    assert browser.get("/console/jobs?project=all").status_code == 200
+    saved = browser.post("/console/jobs/views", {"name": "all of them", "query": "project=all"})
+    assert saved.headers["location"] == "/console/jobs?project=all"
     project = encode(PROJECT, owner.project_id)
     chosen = browser.post("/console/projects", {"project": project, "next": "/console/jobs?state=failed"})
     assert chosen.headers["location"] == "/console/jobs?state=failed"
     page = browser.get("/console/jobs?state=failed")
     assert page.status_code == 200
     assert "You are working in default." in page.text
+    assert ">all of them</a>" in page.text
+    assert _views_of(api, "ada") == ["all of them"]
     with api.client(owner) as client:
         trail = audit_trail(api.settings, owner.organization_id)
         assert ("api:session:create", member) in {(each["action"], each["actor_id"]) for each in trail}
         client.delete(f"/v1/members/{member}").raise_for_status()
+    assert _views_of(api, "ada") == []
     wait_until(
         lambda: browser.get("/console/jobs").status_code != 200, timeout_seconds=3, what="a removed member to be out"
     )
