@@ -194,11 +194,14 @@ class Database:
                 pipeline.add(b"BEGIN")
                 if assumed is not None:
                     driver.execute(_driver_sql(_ASSUME), assumed)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            if driver.closed:
+        except psycopg.Error as error:
+            if is_lost := driver.closed:
                 connection.invalidate(error)
                 self._dispose()
-            raise
+            # As SQLAlchemy raises it for every other statement of a session.
+            raise DBAPIError.instance(
+                "BEGIN", None, error, psycopg.Error, connection_invalidated=is_lost, dialect=self.engine.dialect
+            ) from error
 
     @contextmanager
     def _slot(self) -> Iterator[None]:

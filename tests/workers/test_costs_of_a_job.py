@@ -282,8 +282,11 @@ def test_a_renewal_of_twenty_leases(stack: Stack) -> None:
 
     for _ in range(WARM):
         renew()
+    # A page without room for one more version would take it elsewhere.
+    stack.counters.vacuum()
+    renew()
     costs = stack.count(renew, stack.runtime.database, times=1)
-    assert costs == Costs(statements=4, commits=1, lookups=2 * JOBS, inserted=0, updated=JOBS, hot=JOBS, commands=0)
+    assert costs == Costs(statements=4, commits=1, lookups=JOBS + 1, inserted=0, updated=JOBS, hot=JOBS, commands=0)
 
 
 def test_looking_for_work_that_is_not_there(stack: Stack, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
-from core.kit.db import Database
+from core.kit.db import Database, is_unavailable
 from core.kit.settings import Settings
 
 ONE = text("SELECT CAST(:value AS int) AS value")
@@ -157,3 +158,15 @@ def test_a_connection_that_could_not_send_everything_is_closed_and_replaced(data
     with pytest.raises(psycopg.OperationalError, match="number of parameters"):
         database.single_system().execute(too_many, {"value": 1} | {f"p{number}": number for number in range(65_535)})
     assert database.single_system().execute(ONE, {"value": 3}).scalar_one() == 3
+
+
+def test_a_session_on_a_lost_connection_fails_as_unavailable_and_the_next_one_works(database: Database) -> None:
+    with database.system() as session:
+        pid = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+    with pytest.raises(OperationalError) as raised, database.system():
+        pass
+    assert is_unavailable(raised.value)
+    with database.system() as session:
+        assert session.execute(ONE, {"value": 4}).scalar_one() == 4
