@@ -7,6 +7,7 @@ command more on the way of every job turns these tests red. So does one less: th
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -205,8 +206,13 @@ def test_a_submission(stack: Stack) -> None:
 
     def counted() -> None:
         before = announced()
-        submit(JOBS)
-        wait_until(lambda: announced() - before == JOBS, timeout_seconds=30, what="their announcement")
+        # One after the other: what waits to be announced shares a hint.
+        for number in range(1, JOBS + 1):
+            submit(1)
+            wait_until(partial(is_announced, before + number), timeout_seconds=30, what="its announcement")
+
+    def is_announced(so_many: float) -> bool:
+        return announced() == so_many
 
     def announced() -> float:
         return stack.counters.by_command().get("xadd", 0.0)
