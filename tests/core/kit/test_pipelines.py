@@ -26,6 +26,7 @@ class Relay:
 
     def __init__(self, host: str, port: int) -> None:
         self.pieces = 0
+        self._ends: list[socket.socket] = []
         self._target = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -36,11 +37,18 @@ class Relay:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
+    def cut(self) -> None:
+        """Lose the connections there are."""
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(self._target)
+                self._ends += (near, far)
                 for side in (near, far):
                     side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self._pump, args=(near, far, True), daemon=True).start()
@@ -160,11 +168,12 @@ def test_a_connection_that_could_not_send_everything_is_closed_and_replaced(data
     assert database.single_system().execute(ONE, {"value": 3}).scalar_one() == 3
 
 
-def test_a_session_on_a_lost_connection_fails_as_unavailable_and_the_next_one_works(database: Database) -> None:
+def test_a_session_on_a_lost_connection_fails_as_unavailable_and_the_next_one_works(
+    database: Database, relay: Relay
+) -> None:
     with database.system() as session:
-        pid = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
-    with psycopg.connect(database.url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
-        other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        session.execute(ONE, {"value": 3})
+    relay.cut()
     with pytest.raises(OperationalError) as raised, database.system():
         pass
     assert is_unavailable(raised.value)
