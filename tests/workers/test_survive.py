@@ -38,6 +38,13 @@ def celery_client(settings: Settings) -> Redis:
     return connect(settings)
 
 
+def _holds(client: Redis, key: bytes, job_id: UUID) -> bool:
+    """Whether a queue holds a message for the job."""
+    if client.type(key) != b"list":
+        return False
+    return any(str(job_id) in message.decode() for message in client.lrange(key, 0, -1))
+
+
 @pytest.mark.survive("C1")
 def test_a_job_that_runs_has_no_message_that_could_come_again(
     settings: Settings, tenant: Tenant, tmp_path: Path
@@ -45,13 +52,18 @@ def test_a_job_that_runs_has_no_message_that_could_come_again(
     marker = tmp_path / "starts"
     # On a busy machine a claim may come so late that the dispatcher has sent the job's id again, which does no harm.
     patient = settings_of(settings, redispatch_after_seconds=60.0)
-    with dispatcher(patient), worker(patient), worker(patient):
+    with dispatcher(patient), celery_client(settings) as client:
         job_id = tenant.submit("sleep", seconds=4, marker=str(marker))
-        wait_until(lambda: bool(starts(marker)), timeout_seconds=30, what="the start")
-        with celery_client(settings) as client:
+
+        def holding() -> list[bytes]:
+            return [key for key in client.scan_iter() if _holds(client, key, job_id)]
+
+        wait_until(lambda: bool(holding()), timeout_seconds=30, what="its message")
+        with worker(patient), worker(patient):
+            wait_until(lambda: bool(starts(marker)), timeout_seconds=30, what="the start")
             # kombu would note it as unacknowledged, and hand it out again after a visibility timeout.
-            found = [key for key in client.scan_iter() if b"unacked" in key or client.type(key) == b"list"]
-        [job] = tenant.wait(job_id, timeout_seconds=60)
+            found = [key for key in client.scan_iter() if b"unacked" in key] + holding()
+            [job] = tenant.wait(job_id, timeout_seconds=60)
     assert found == []
     assert job.state is JobState.SUCCEEDED
     assert starts(marker) == [f"{job_id} 1"]
