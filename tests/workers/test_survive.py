@@ -42,7 +42,7 @@ def _holds(client: Redis, key: bytes, job_id: UUID) -> bool:
     """Whether a queue holds a message for the job."""
     if client.type(key) != b"list":
         return False
-    return any(str(job_id) in message.decode() for message in client.lrange(key, 0, -1))
+    return any(str(job_id) in str(message) for message in client.lrange(key, 0, -1))
 
 
 @pytest.mark.survive("C1")
