@@ -56,7 +56,7 @@ class Forked:
             left = until - monotonic()
             if left <= 0:
                 raise TimeoutError(f"process {self.pid} has not ended after {timeout:g} s")
-            # Another thread may be told of its end.
+            # Another thread may read of its end.
             self._listen(min(left, 0.1))
         return self.returncode
 
@@ -69,7 +69,7 @@ class Forked:
 class ForkServer:
     """The client's side: starts the server, which imports `modules`, and asks it for forks. Any thread may use it.
 
-    `environment` is the server's own, which every fork replaces and whoever may read /proc sees: it holds no secret.
+    `environment` is the server's own, which every fork replaces and others may read in /proc: it holds no secret.
     A server that was killed takes its forks with it, which then count as killed, and is started again by the next
     `fork`.
     """
@@ -83,7 +83,7 @@ class ForkServer:
         self._channel: socket.socket | None = None
         self._unread = b""
         self._forks: dict[int, Forked] = {}
-        self._answers: list[int] = []
+        self._answers: list[Forked] = []
         self.is_ready = False
 
     @property
@@ -119,15 +119,14 @@ class ForkServer:
         Raises `StackError` if the server does not answer.
         """
         with self._lock:
-            if self._channel is None:
+            if not self._listen(0.0):
                 self.start()
             self._send({"fork": [list(arguments), dict(environment), str(log), str(folder)]})
             until = monotonic() + _ANSWER_SECONDS
             while not self._answers:
                 if not self._listen(1.0) or monotonic() > until:
                     raise StackError(f"the process of which the others are forks does not answer (log: {self._log})")
-            pid = self._answers.pop()
-            return self._forks.setdefault(pid, Forked(pid, self._listen))
+            return self._answers.pop()
 
     def stop(self) -> None:
         """End the server. Forks that still run are sent SIGTERM."""
@@ -161,12 +160,12 @@ class ForkServer:
 
     def _take(self, report: dict[str, int]) -> None:
         if "forked" in report:
-            self._answers.append(report["forked"])
+            forked = Forked(report["forked"], self._listen)
+            self._forks[forked.pid] = forked
+            self._answers.append(forked)
         elif "ended" in report:
-            pid = report["ended"]
-            code = os.waitstatus_to_exitcode(report["status"])
-            # It may have ended before `fork` has returned.
-            self._forks.setdefault(pid, Forked(pid, self._listen)).returncode = code
+            # A later fork may get the same process id.
+            self._forks.pop(report["ended"]).returncode = os.waitstatus_to_exitcode(report["status"])
         else:
             self.is_ready = True
 
@@ -245,7 +244,7 @@ class _Server:
         pid = os.fork()
         if pid:
             self._commands[pid] = command
-            # Whoever comes first makes it the leader of its group, so that the client can signal that at once.
+            # Both sides make it the leader of its group, so that the client can signal the group at once.
             with suppress(OSError):
                 os.setpgid(pid, pid)
             self._report(forked=pid)

@@ -102,6 +102,15 @@ def test_a_killed_server_takes_its_forks_with_it_and_the_next_fork_starts_anothe
     assert again.wait(20) == 7
 
 
+def test_a_server_whose_end_nothing_has_noticed_is_started_again_by_a_fork(server: ForkServer, programs: Path) -> None:
+    assert _fork(server, programs, "refusing")[0].wait(20) == 7
+    assert server.pid is not None
+    lost = psutil.Process(server.pid)
+    lost.kill()
+    wait_until(lambda: lost.status() == psutil.STATUS_ZOMBIE, timeout_seconds=20, what="the server's end")
+    assert _fork(server, programs, "refusing")[0].wait(20) == 7
+
+
 def test_nothing_outlives_a_killed_client(programs: Path, tmp_path: Path) -> None:
     client = subprocess.Popen(
         [
